@@ -1,0 +1,60 @@
+"""Cluster validity over k: Calinski-Harabasz, silhouette and Davies-Bouldin."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..progress import Progress, no_progress
+
+SILHOUETTE_SAMPLE = 2000
+
+
+@dataclass(frozen=True)
+class KCurve:
+    """Validity of K-means for each k tried; arrays of equal length (n,).
+
+    A higher Calinski-Harabasz index and silhouette, and a lower Davies-Bouldin index, speak for a k.
+    """
+
+    k: tuple[int, ...]
+    calinski_harabasz: tuple[float, ...]
+    silhouette: tuple[float, ...]
+    davies_bouldin: tuple[float, ...]
+
+    @property
+    def best_k(self) -> int:
+        """The k of the highest Calinski-Harabasz index, the studies' criterion."""
+        return self.k[int(np.argmax(self.calinski_harabasz))]
+
+
+def k_curve(vectors: np.ndarray, k_range: tuple[int, int], seed: int, progress: Progress = no_progress) -> KCurve:
+    """K-means for every k of a range, and its validity indices.
+
+    Parameters
+    ----------
+    vectors : (voxels, sequences), standardised
+    k_range : first and last k; a k that needs more distinct voxels than there are is left out
+    seed : of K-means and of the voxels sampled for the silhouette (at most 2,000)
+    """
+    from sklearn.cluster import KMeans
+    from sklearn.metrics import calinski_harabasz_score, davies_bouldin_score, silhouette_score
+
+    distinct = len(np.unique(vectors, axis=0))
+    ks = [k for k in range(k_range[0], k_range[1] + 1) if k < distinct]
+    rows = []
+    for i, k in enumerate(ks):
+        progress(i / len(ks), f"Trying {k} habitats")
+        labels = KMeans(k, n_init=4, random_state=seed).fit_predict(vectors)
+        sample = min(SILHOUETTE_SAMPLE, len(vectors) - 1)
+        rows.append(
+            (
+                float(calinski_harabasz_score(vectors, labels)),
+                float(silhouette_score(vectors, labels, sample_size=sample, random_state=seed)),
+                float(davies_bouldin_score(vectors, labels)),
+            )
+        )
+    progress(1.0, "Validity of the habitats")
+    ch, silhouette, db = zip(*rows, strict=True) if rows else ((), (), ())
+    return KCurve(tuple(ks), ch, silhouette, db)

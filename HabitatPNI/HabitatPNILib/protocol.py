@@ -1,0 +1,175 @@
+"""Protocol: what is done at each step, as data. One YAML file a study, validated on reading."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from .errors import ProtocolError
+from .resources import resource_folder
+
+SequenceName = Literal["t2w", "dwi", "adc"]
+Normalisation = Literal["zscore_fov", "zscore_roi", "none"]
+Interpolation = Literal["bspline", "linear"]
+Fraction = Annotated[float, Field(gt=0, lt=1)]
+
+
+class Section(BaseModel):
+    """Base of every protocol section: frozen, and an unknown key is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DiffusionSection(Section):
+    """Which b-values serve as DWI, and how ADC is computed where no map is supplied."""
+
+    min_b: float = Field(800, ge=0, description="lowest b-value in s/mm2 that counts as DWI")
+    prefer: Literal["measured", "highest"] = "measured"
+    adc_max_b: float = Field(1000, gt=0, description="highest b-value in the ADC fit, where two lower ones are there (kurtosis)")
+
+
+class RegistrationSection(Section):
+    """Rigid registration of T2W to the diffusion frame."""
+
+    enabled: bool = True
+    max_displacement_mm: float = Field(20, gt=0, description="largest accepted mean displacement of the gland region")
+    max_rotation_deg: float = Field(20, gt=0)
+    seed: int = 20
+
+
+class PreprocessingSection(Section):
+    """Bias field, outliers, resampling, normalisation and the checks of the ROI."""
+
+    spacing_mm: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    n4: tuple[SequenceName, ...] = ()
+    clip_sigma: float | None = Field(None, gt=0, description="clip intensities beyond this many standard deviations")
+    interpolation: dict[SequenceName, Interpolation] = {"t2w": "bspline", "dwi": "bspline", "adc": "linear"}
+    normalisation: dict[SequenceName, Normalisation] = {"t2w": "zscore_fov", "dwi": "zscore_fov", "adc": "zscore_fov"}
+    lesions: Literal["union", "largest"] = "union"
+    min_roi_voxels: int = Field(64, ge=1)
+    min_acquired_voxels: int = Field(30, ge=1)
+
+    @model_validator(mode="after")
+    def _positive_spacing(self) -> PreprocessingSection:
+        if min(self.spacing_mm) <= 0:
+            raise ValueError("spacing_mm must be positive")
+        return self
+
+
+class HabitatSection(Section):
+    """K-means habitats from voxel vectors of the sequences."""
+
+    scope: Literal["cohort", "case"] = "cohort"
+    k: int = Field(3, ge=2, le=9)
+    k_range: tuple[int, int] = (2, 6)
+    order_by: SequenceName = "adc"
+    voxels_per_patient: int = Field(500, ge=10, description="voxels drawn from every training patient (cohort scope)")
+    min_voxels: int = Field(8, ge=1, description="a habitat with fewer voxels counts as absent")
+    seed: int = 7
+
+
+class DeepSection(Section):
+    """Deep features of every region and sequence."""
+
+    backbone: Literal["resnet18", "resnet34", "resnet50", "resnet101"] = "resnet101"
+    weights: str = Field("imagenet", pattern=r"^(imagenet|file:.+|seeded:\d+)$")
+    size: int = Field(224, ge=32, le=512)
+    margin_mm: float = Field(5, ge=0, description="margin round the region's bounding box")
+    window: tuple[float, float] = Field((-3.0, 3.0), description="z-values mapped to 0 and 1")
+    outside: Literal["minimum", "kept"] = "minimum"
+    slices: Literal["largest", "mean", "2.5d"] = "largest"
+
+
+class SelectionSection(Section):
+    """mRMR screen, then LASSO, for each region's radscore."""
+
+    mrmr_scheme: Literal["FCQ", "MID", "MIQ"] = "FCQ"
+    mrmr_features: int = Field(100, ge=1)
+    folds: int = Field(10, ge=3)
+    lasso_rule: Literal["min", "1se"] = "min"
+    seed: int = 11
+
+
+class ClinicalSection(Section):
+    """Candidates of the clinical model: univariate screen, then multivariate logistic regression."""
+
+    candidates: tuple[str, ...] = ("age", "mrt_stage", "pi_rads")
+    univariate_p: Fraction = 0.05
+
+
+class CombinedSection(Section):
+    """The nomogram's logistic model: clinical predictors and radscores."""
+
+    radscores: Literal["cross_fitted", "in_sample"] = "cross_fitted"
+    penalty: Literal["ridge", "none"] = "ridge"
+    folds: int = Field(10, ge=3)
+    cut_off: Literal["youden"] = "youden"
+    seed: int = 13
+
+
+class Protocol(Section):
+    """What is done at each step of a study.
+
+    Read one with `load`; every section has the defaults of the `pca-pni` study.
+    """
+
+    name: str
+    title: str
+    study: str = ""
+    sequences: tuple[SequenceName, ...] = ("t2w", "dwi", "adc")
+    fixed: SequenceName = "dwi"
+    diffusion: DiffusionSection = DiffusionSection()
+    registration: RegistrationSection = RegistrationSection()
+    preprocessing: PreprocessingSection = PreprocessingSection()
+    habitats: HabitatSection = HabitatSection()
+    deep: DeepSection = DeepSection()
+    selection: SelectionSection = SelectionSection()
+    clinical: ClinicalSection = ClinicalSection()
+    combined: CombinedSection = CombinedSection()
+
+    @property
+    def regions(self) -> tuple[str, ...]:
+        """Regions with a radscore of their own: ``habitat1`` .. ``habitatK`` and ``tumour``."""
+        return (*(f"habitat{i}" for i in range(1, self.habitats.k + 1)), "tumour")
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any], where: str) -> Protocol:
+        """Validate a mapping; `where` names its origin in the error.
+
+        Raises
+        ------
+        ProtocolError
+            naming the key and what is wrong with it
+        """
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            first = error.errors()[0]
+            key = ".".join(str(part) for part in first["loc"]) or "file"
+            what = "unknown key" if first["type"] == "extra_forbidden" else first["msg"]
+            raise ProtocolError(f"Protocol {where}: {key}: {what}") from error
+
+    @classmethod
+    def load(cls, name_or_path: str | Path) -> Protocol:
+        """Read a protocol by the name of a shipped one (``pca-pni``) or by the path of a YAML file."""
+        path = Path(name_or_path)
+        if path.suffix not in {".yaml", ".yml"}:
+            path = resource_folder() / "Protocols" / f"{name_or_path}.yaml"
+        if not path.is_file():
+            known = ", ".join(sorted(p.stem for p in (resource_folder() / "Protocols").glob("*.yaml")))
+            raise ProtocolError(f"No protocol {name_or_path}; known: {known}; or give the path of a .yaml file")
+        try:
+            values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        except yaml.YAMLError as error:
+            raise ProtocolError(f"Protocol {path.name} is not valid YAML: {str(error).splitlines()[0]}") from error
+        if not isinstance(values, dict):
+            raise ProtocolError(f"Protocol {path.name} is not a mapping of keys to values")
+        return cls.from_dict(values, path.name)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values, as stored in a frozen model."""
+        return json.loads(self.model_dump_json())

@@ -1,0 +1,67 @@
+"""Writing files so that nothing is ever half-written: a temporary name in the same folder, then a rename."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from .errors import OutputError
+
+
+def write_file(path: Path, write: Callable[[Path], object]) -> None:
+    """Let `write` fill a temporary file beside `path` (same suffix), then rename it.
+
+    Raises
+    ------
+    OutputError
+        when the file cannot be written (disk full, no permission); nothing is left behind
+    """
+    suffixes = "".join(path.suffixes[-2:])
+    temporary = path.with_name(f".{path.name.removesuffix(suffixes)}.{os.getpid()}{suffixes}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write(temporary)
+        os.replace(temporary, path)
+    except (OSError, RuntimeError) as error:
+        raise OutputError(f"{path.name} could not be written to {path.parent}: {_reason(error)}") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write UTF-8 text with line feeds, by way of a temporary name."""
+    write_file(path, lambda temporary: temporary.write_bytes(text.encode("utf-8")))
+
+
+@contextmanager
+def output_folder(folder: Path) -> Iterator[Path]:
+    """Temporary folder beside `folder` to write into; its files move into `folder` when the block ends well.
+
+    Raises
+    ------
+    OutputError
+        when the folder cannot be written; `folder` then holds what it held before
+    """
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    except OSError as error:
+        raise OutputError(f"The output folder {folder} cannot be made: {_reason(error)}") from error
+    try:
+        yield temporary
+        folder.mkdir(exist_ok=True)
+        for file in sorted(temporary.iterdir()):
+            os.replace(file, folder / file.name)
+    except OSError as error:
+        raise OutputError(f"The results could not be written to {folder}: {_reason(error)}") from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _reason(error: Exception) -> str:
+    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return (text.strip().splitlines() or ["unknown reason"])[-1]

@@ -1,0 +1,55 @@
+"""Protocols: the shipped one follows the study; a wrong key or value is named."""
+
+from __future__ import annotations
+
+import pytest
+from HabitatPNILib.errors import ProtocolError
+from HabitatPNILib.protocol import Protocol
+
+
+def test_pca_pni_says_what_the_study_does():
+    protocol = Protocol.load("pca-pni")
+    assert protocol.sequences == ("t2w", "dwi", "adc")
+    assert protocol.fixed == "dwi"
+    assert protocol.preprocessing.spacing_mm == (1, 1, 1)
+    assert protocol.preprocessing.n4 == ()
+    assert protocol.habitats.k == 3
+    assert protocol.deep.backbone == "resnet101"
+    assert protocol.deep.weights == "imagenet"
+    assert protocol.selection.folds == 10
+    assert protocol.regions == ("habitat1", "habitat2", "habitat3", "tumour")
+
+
+def test_a_protocol_survives_its_own_json():
+    protocol = Protocol.load("pca-pni")
+    assert Protocol.from_dict(protocol.to_dict(), "again") == protocol
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ({"habitat": {"k": 3}}, "Protocol test: habitat: unknown key"),
+        ({"habitats": {"kk": 3}}, "Protocol test: habitats.kk: unknown key"),
+        ({"habitats": {"k": 1}}, "Protocol test: habitats.k: Input should be greater than or equal to 2"),
+        ({"deep": {"weights": "somewhere"}}, "Protocol test: deep.weights"),
+        ({"preprocessing": {"spacing_mm": [1, 0, 1]}}, "spacing_mm must be positive"),
+        ({"clinical": {"univariate_p": 1.5}}, "Protocol test: clinical.univariate_p"),
+    ],
+)
+def test_wrong_keys_and_values_are_named(change, text):
+    with pytest.raises(ProtocolError) as error:
+        Protocol.from_dict({"name": "n", "title": "t", **change}, "test")
+    assert text in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_files_that_are_no_protocol(tmp_path):
+    with pytest.raises(ProtocolError, match=r"No protocol none; known: .*pca-pni"):
+        Protocol.load("none")
+    broken = tmp_path / "broken.yaml"
+    broken.write_text("name: [")
+    with pytest.raises(ProtocolError, match=r"broken\.yaml is not valid YAML"):
+        Protocol.load(broken)
+    broken.write_text("just text")
+    with pytest.raises(ProtocolError, match="not a mapping"):
+        Protocol.load(broken)

@@ -1,0 +1,60 @@
+"""Files are whole or not there."""
+
+from __future__ import annotations
+
+import errno
+
+import pytest
+from HabitatPNILib.errors import OutputError
+from HabitatPNILib.storage import output_folder, write_file, write_text
+
+
+def test_write_text_replaces_and_leaves_nothing_else(tmp_path):
+    write_text(tmp_path / "a.txt", "one\n")
+    write_text(tmp_path / "a.txt", "two\n")
+    assert (tmp_path / "a.txt").read_bytes() == b"two\n"
+    assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_a_full_disk_leaves_the_old_file(tmp_path):
+    write_text(tmp_path / "a.txt", "old")
+
+    def fail(path):
+        path.write_text("ha")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(OutputError, match=r"a\.txt could not be written to .*: No space left on device"):
+        write_file(tmp_path / "a.txt", fail)
+    assert (tmp_path / "a.txt").read_text() == "old"
+    assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_the_temporary_name_keeps_double_suffixes(tmp_path):
+    seen = []
+
+    def write(path):
+        seen.append(path.name)
+        path.write_text("x")
+
+    write_file(tmp_path / "habitats.seg.nrrd", write)
+    assert seen[0].endswith(".seg.nrrd")
+    assert (tmp_path / "habitats.seg.nrrd").is_file()
+
+
+def test_output_folder_is_all_or_nothing(tmp_path):
+    out = tmp_path / "out"
+    with output_folder(out) as temporary:
+        (temporary / "a").write_text("1")
+        (temporary / "b").write_text("1")
+    with pytest.raises(ZeroDivisionError), output_folder(out) as temporary:
+        (temporary / "a").write_text("2")
+        _ = 1 / 0
+    assert {p.name: p.read_text() for p in out.iterdir()} == {"a": "1", "b": "1"}
+    assert [p.name for p in tmp_path.iterdir()] == ["out"]
+
+
+def test_an_output_folder_that_is_a_file(tmp_path):
+    (tmp_path / "out").write_text("a file")
+    with pytest.raises(OutputError, match="could not be written"), output_folder(tmp_path / "out") as temporary:
+        (temporary / "a").write_text("1")
+    assert (tmp_path / "out").read_text() == "a file"

@@ -1,0 +1,50 @@
+# make demo: everything from nothing to a probability and a report.   make test: the tests.
+# Both build .venv on first use; PYTHON chooses the interpreter (3.11 to 3.13).
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+TESTED := HabitatPNI/Testing/tests
+JOBS ?= 2
+
+.PHONY: demo install test test-slow lint bench model clean
+
+demo: $(READY)
+	$(BIN)/habitatpni demo -o out/demo
+
+install: $(READY)
+
+# The CPU build of torch comes first, so that no other package pulls the much larger CUDA build.
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 14) else "HabitatPNI needs Python 3.11 to 3.13: make PYTHON=python3.12 ...")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade-strategy only-if-needed -c constraints.txt torch
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[headless,test]'
+	touch $(READY)
+
+test: $(READY) lint
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m 'not slow'
+
+test-slow: $(READY)
+	$(BIN)/python -m pytest -m slow
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(READY)
+	$(BIN)/python benchmarks/whole_case.py
+	$(BIN)/python benchmarks/deep_features.py
+
+# The shipped models, made anew: the phantom cohort takes about half an hour on two cores.
+model: $(READY)
+	$(BIN)/python -m HabitatPNILib.clinical_model models/pca-pni-clinical
+	$(BIN)/habitatpni phantom -o out/phantom
+	$(BIN)/habitatpni extract out/phantom/cohort.csv --weights seeded:101 --jobs $(JOBS) -o out/phantom-features
+	$(BIN)/habitatpni train out/phantom/cohort.csv --features out/phantom-features --name pca-pni-phantom \
+	  --title 'Perineural invasion of prostate cancer, combined model, trained on digital phantoms' \
+	  --patients '173 digital phantom patients of a 3 T centre; no real patient' -o models/pca-pni-phantom
+
+clean:
+	rm -rf $(VENV) out build dist *.egg-info HabitatPNI/*.egg-info
