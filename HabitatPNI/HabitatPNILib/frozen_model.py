@@ -312,8 +312,9 @@ def _imaging(values: dict[str, Any] | None) -> Imaging | None:
             scale=tuple(habitats["scale"]),
             centroids=tuple(tuple(row) for row in habitats["centroids"]),
         )
-    signatures = {
-        region: Signature(**{k: tuple(v) if isinstance(v, list) else v for k, v in signature.items()})
-        for region, signature in values["signatures"].items()
-    }
+    signatures = {region: Signature(**_tuples(signature)) for region, signature in values["signatures"].items()}
     return Imaging(**{**values, "habitats": habitats, "signatures": signatures})
+
+
+def _tuples(values: dict[str, Any]) -> dict[str, Any]:
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}

@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 import pytest
+
 from HabitatPNILib.errors import ModelError
 from HabitatPNILib.frozen_model import (
     FrozenModel,
@@ -34,7 +35,10 @@ def small_model(**changes) -> FrozenModel:
         "protocol": {"name": "pca-pni", "title": "t"},
         "predictors": (AGE, PI_RADS),
         "intercept": -1.25,
-        "terms": (Term("age", "Age", -0.083, 74.9, 7.7, 44.0, 94.0), Term("radscore_tumour", "Radscore whole tumour", 0.9, 0.1, 1.2, -3.0, 3.5)),
+        "terms": (
+            Term("age", "Age", -0.083, 74.9, 7.7, 44.0, 94.0),
+            Term("radscore_tumour", "Radscore whole tumour", 0.9, 0.1, 1.2, -3.0, 3.5),
+        ),
         "cut_off": 0.3,
         "cut_off_rule": "Youden",
         "imaging": Imaging(

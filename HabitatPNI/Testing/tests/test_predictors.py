@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from HabitatPNILib.errors import CaseError
 from HabitatPNILib.predictors import Predictor, code_values, range_warnings
 from HabitatPNILib.standard_predictors import AGE, MRT_STAGE, PI_RADS
@@ -43,7 +44,9 @@ def test_impossible_values(predictor, typed, text):
 
 
 def test_missing_predictors_are_all_named():
-    with pytest.raises(CaseError, match=r"clinical values are missing: mrt_stage, pi_rads; give them with --clinical mrt_stage=\.\.\.,pi_rads"):
+    with pytest.raises(
+        CaseError, match=r"clinical values are missing: mrt_stage, pi_rads; give them with --clinical mrt_stage=\.\.\.,pi_rads"
+    ):
         code_values([AGE, MRT_STAGE, PI_RADS], {"age": 63, "pi_rads": ""}, "c")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from HabitatPNILib.errors import ProtocolError
 from HabitatPNILib.protocol import Protocol
 

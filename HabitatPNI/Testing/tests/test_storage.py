@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 
 import pytest
+
 from HabitatPNILib.errors import OutputError
 from HabitatPNILib.storage import output_folder, write_file, write_text
 
@@ -46,9 +47,14 @@ def test_output_folder_is_all_or_nothing(tmp_path):
     with output_folder(out) as temporary:
         (temporary / "a").write_text("1")
         (temporary / "b").write_text("1")
-    with pytest.raises(ZeroDivisionError), output_folder(out) as temporary:
-        (temporary / "a").write_text("2")
-        _ = 1 / 0
+
+    def fail_half_way():
+        with output_folder(out) as temporary:
+            (temporary / "a").write_text("2")
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail_half_way()
     assert {p.name: p.read_text() for p in out.iterdir()} == {"a": "1", "b": "1"}
     assert [p.name for p in tmp_path.iterdir()] == ["out"]
 

@@ -1,0 +1,155 @@
+"""A case from single image files: NRRD, NIfTI, MHA/MHD, and the ROI from any file `roi.read_roi` knows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import SimpleITK as sitk
+
+from ..case import PHANTOM, SEQUENCE_LABELS, Case, Choice
+from ..errors import CaseError
+from ..geometry import same_grid
+from ..protocol import DiffusionSection
+from .adc import b_values_for_fit, fit_adc, in_micro
+from .roi import attach_roi
+from .volume_io import read_image
+
+__all__ = ["b_value_of", "read_case_files", "read_image"]
+
+B_VALUE_KEYS = ("b_value", "DWMRI_b-value")
+
+
+def b_value_of(image: sitk.Image) -> float | None:
+    """b-value in s/mm2 that a file's metadata carries; None when it says nothing."""
+    for key in B_VALUE_KEYS:
+        if image.HasMetaDataKey(key):
+            try:
+                return float(image.GetMetaData(key))
+            except ValueError:
+                return None
+    return None
+
+
+def read_case_files(
+    *,
+    t2w: str | Path | None = None,
+    dwi: str | Path | Mapping[float, str | Path] | None = None,
+    adc: str | Path | None = None,
+    low_b: str | Path | None = None,
+    roi: str | Path | None = None,
+    roi_segment: str | None = None,
+    roi_on: str | None = None,
+    clinical: Mapping[str, float] | None = None,
+    b_values: Mapping[str, float] | None = None,
+    case_id: str = "case",
+    diffusion: DiffusionSection | None = None,
+) -> Case:
+    """Case from image files.
+
+    Parameters
+    ----------
+    t2w, dwi, adc, low_b : files of 3D images; `dwi` may be a mapping of b-value in s/mm2 to file, of which the highest
+        becomes ``dwi`` and the lowest ``low_b``. Without `adc` a map is fitted when two b-values are there
+    roi, roi_segment, roi_on : outline, its segment, and the sequence it was drawn on where its grid does not tell
+    clinical : clinical values by predictor name
+    b_values : b-values in s/mm2 of ``dwi`` and ``low_b``; else taken from the files' metadata (key ``b_value``)
+    case_id : name used in outputs; not a patient's identifier
+    diffusion : b-values wanted and the ADC fit's limit
+
+    Raises
+    ------
+    CaseError
+        a file is missing, damaged or no 3D scalar image, or the images and the ROI cannot be one case
+    """
+    diffusion = diffusion or DiffusionSection()
+    images: dict[str, sitk.Image] = {}
+    known = dict(b_values or {})
+    choices: list[Choice] = []
+    warnings: list[str] = []
+    by_b: dict[float, sitk.Image] = {}
+    paths = {"t2w": t2w, "dwi": None if isinstance(dwi, Mapping) else dwi, "adc": adc, "low_b": low_b}
+    try:
+        for name, path in paths.items():
+            if path is not None:
+                images[name] = read_image(path, SEQUENCE_LABELS[name])
+                choices.append(Choice(name, Path(path).name, "file given by the user"))
+        if isinstance(dwi, Mapping):
+            by_b = {float(b): read_image(path, f"DWI b {b:g}") for b, path in sorted(dwi.items())}
+    except CaseError as error:
+        raise CaseError(f"Case {case_id}: {error}") from error
+    if by_b and isinstance(dwi, Mapping):
+        _take_b_values(by_b, {float(b): Path(p).name for b, p in dwi.items()}, images, known, choices)
+    if any(image.HasMetaDataKey(PHANTOM) for image in images.values()):
+        choices.append(Choice(PHANTOM, case_id, "the files say that they are a digital phantom's"))
+    for name in ("dwi", "low_b"):
+        if name in images and name not in known:
+            found = b_value_of(images[name])
+            if found is None:
+                warnings.append(f"the b-value of {SEQUENCE_LABELS[name]} is not known: it cannot be compared with the model's")
+            else:
+                known[name] = found
+    if "dwi" in known and "dwi" in images and known["dwi"] < diffusion.min_b:
+        warnings.append(f"the highest b-value is {known['dwi']:g} s/mm2, below the {diffusion.min_b:g} that the protocol asks for")
+    _complete_adc(images, known, by_b, diffusion, choices, warnings, case_id)
+    mask, frame = attach_roi(images, roi, roi_segment, roi_on, case_id)
+    if mask is not None and roi is not None:
+        choices.append(Choice("roi", Path(roi).name + (f", segment {roi_segment}" if roi_segment else ""), f"on the grid of {frame}"))
+    return Case(
+        case_id=case_id,
+        images=images,
+        roi=mask,
+        roi_frame=frame,
+        clinical=dict(clinical or {}),
+        b_values={name: known[name] for name in ("dwi", "low_b") if name in known and name in images},
+        provenance=tuple(choices),
+        warnings=tuple(warnings),
+    )
+
+
+def _take_b_values(
+    by_b: Mapping[float, sitk.Image],
+    names: Mapping[float, str],
+    images: dict[str, sitk.Image],
+    known: dict[str, float],
+    choices: list[Choice],
+) -> None:
+    highest, lowest = max(by_b), min(by_b)
+    others = tuple(f"b {b:g}" for b in sorted(by_b) if b != highest)
+    images["dwi"], known["dwi"] = by_b[highest], highest
+    choices.append(Choice("dwi", f"{names[highest]}, b {highest:g}", "highest b-value given", others))
+    if "low_b" not in images and lowest < highest:
+        images["low_b"], known["low_b"] = by_b[lowest], lowest
+        choices.append(Choice("low_b", f"{names[lowest]}, b {lowest:g}", "lowest b-value given"))
+
+
+def _complete_adc(
+    images: dict[str, sitk.Image],
+    known: Mapping[str, float],
+    by_b: Mapping[float, sitk.Image],
+    diffusion: DiffusionSection,
+    choices: list[Choice],
+    warnings: list[str],
+    case_id: str,
+) -> None:
+    """Bring the ADC map to 1e-6 mm2/s, or fit one where there is none and two b-values are."""
+    if "adc" in images:
+        images["adc"], note, warning = in_micro(images["adc"])
+        if note:
+            choices.append(Choice("adc unit", "1e-6 mm2/s", note))
+        if warning:
+            warnings.append(warning)
+        return
+    fit = dict(by_b)
+    if not fit and {"dwi", "low_b"} <= known.keys() & images.keys() and same_grid(images["dwi"], images["low_b"]):
+        fit = {known[name]: images[name] for name in ("dwi", "low_b")}
+    if len(fit) < 2:
+        return
+    used = b_values_for_fit(fit, diffusion.adc_max_b)
+    try:
+        images["adc"] = fit_adc({b: fit[b] for b in used})
+    except CaseError as error:
+        raise CaseError(f"Case {case_id}: {error}") from error
+    listed = ", ".join(f"{b:g}" for b in used)
+    choices.append(Choice("adc", f"fitted from b {listed}", "no ADC map was given: one exponential, least squares of log signal"))
+    warnings.append(f"no ADC map was given: it was fitted from b {listed}")
