@@ -9,7 +9,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from .errors import CaseError
-from .geometry import contains_points, corners, same_grid, voxel_positions
+from .geometry import canonical, contains_points, corners, same_grid, voxel_positions
 
 SEQUENCE_LABELS = {"t2w": "T2W", "dwi": "DWI", "adc": "ADC", "low_b": "low-b DWI"}
 DIFFUSION = frozenset({"dwi", "adc", "low_b"})
@@ -63,6 +63,7 @@ class Case:
     def __post_init__(self) -> None:
         for name, image in self.images.items():
             check_image(image, SEQUENCE_LABELS.get(name, name), self.case_id)
+        object.__setattr__(self, "images", {name: canonical(image) for name, image in self.images.items()})
         self._check_one_patient()
         if self.roi is not None:
             self._check_roi(self.roi)

@@ -20,6 +20,19 @@ def centre(image: sitk.Image) -> np.ndarray:
     return np.array(image.TransformContinuousIndexToPhysicalPoint(middle))
 
 
+def canonical(image: sitk.Image) -> sitk.Image:
+    """Copy with its geometry rounded to far below any scanner's accuracy (origin 1e-6 mm, spacing 1e-8 mm, cosines 1e-9).
+
+    File formats and MRML's RAS matrices give the same grid with other last bits. Rounding makes these equal, so that an
+    optimiser downstream walks the same path whichever face a case came through.
+    """
+    result = sitk.Image(image)
+    result.SetOrigin([round(v, 6) for v in image.GetOrigin()])
+    result.SetSpacing([round(v, 8) for v in image.GetSpacing()])
+    result.SetDirection([round(v, 9) + 0.0 for v in image.GetDirection()])
+    return result
+
+
 def grid_difference_mm(a: sitk.Image, b: sitk.Image) -> float:
     """Largest distance in mm between the corner voxels of two grids; infinite when their sizes differ."""
     if a.GetSize() != b.GetSize():
