@@ -67,6 +67,9 @@ class Case:
         self._check_one_patient()
         if self.roi is not None:
             self._check_roi(self.roi)
+            roi = sitk.Image(self.roi)
+            roi.CopyInformation(self.images[self.roi_frame])
+            object.__setattr__(self, "roi", roi)
 
     @property
     def is_phantom(self) -> bool:

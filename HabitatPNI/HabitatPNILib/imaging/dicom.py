@@ -21,7 +21,7 @@ from .dicom_series import Stack, check_one_examination, mean_of_directions, read
 from .dicom_tags import SliceHeader
 from .files import b_value_of
 from .roi import attach_roi
-from .volume_io import is_image_file, read_image
+from .volume_io import fingerprint, is_image_file, read_image
 
 Override = str | int | Path | None
 
@@ -174,7 +174,7 @@ class _Reader:
         try:
             mask, frame = attach_roi(self.images, roi, segment, roi_on, self.case_id)
             if roi is not None:
-                file = Path(roi).name + (f", segment {segment}" if segment else "")
+                file = fingerprint(roi) + (f", segment {segment}" if segment else "")
                 self.choices.append(Choice("roi", file, f"on the grid of {frame}"))
             return Case(
                 case_id=self.case_id,
@@ -237,7 +237,7 @@ class _Reader:
             self.images[name] = read_image(place, name.upper())
         except CaseError as error:
             raise CaseError(f"Case {self.case_id}: {error}") from error
-        self.choices.append(Choice(name, place.name, "file given by the user"))
+        self.choices.append(Choice(name, fingerprint(place), "file given by the user"))
         self.origins[name] = place.name
         return True
 

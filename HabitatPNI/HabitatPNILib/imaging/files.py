@@ -9,11 +9,10 @@ import SimpleITK as sitk
 
 from ..case import PHANTOM, SEQUENCE_LABELS, Case, Choice
 from ..errors import CaseError
-from ..geometry import same_grid
 from ..protocol import DiffusionSection
-from .adc import b_values_for_fit, fit_adc, in_micro
+from .assembly import assemble_case
 from .roi import attach_roi
-from .volume_io import read_image
+from .volume_io import fingerprint, read_image
 
 __all__ = ["b_value_of", "read_case_files", "read_image"]
 
@@ -66,44 +65,30 @@ def read_case_files(
     images: dict[str, sitk.Image] = {}
     known = dict(b_values or {})
     choices: list[Choice] = []
-    warnings: list[str] = []
     by_b: dict[float, sitk.Image] = {}
     paths = {"t2w": t2w, "dwi": None if isinstance(dwi, Mapping) else dwi, "adc": adc, "low_b": low_b}
     try:
         for name, path in paths.items():
             if path is not None:
                 images[name] = read_image(path, SEQUENCE_LABELS[name])
-                choices.append(Choice(name, Path(path).name, "file given by the user"))
+                choices.append(Choice(name, fingerprint(path), "file given by the user"))
         if isinstance(dwi, Mapping):
             by_b = {float(b): read_image(path, f"DWI b {b:g}") for b, path in sorted(dwi.items())}
     except CaseError as error:
         raise CaseError(f"Case {case_id}: {error}") from error
     if by_b and isinstance(dwi, Mapping):
-        _take_b_values(by_b, {float(b): Path(p).name for b, p in dwi.items()}, images, known, choices)
+        _take_b_values(by_b, {float(b): fingerprint(p) for b, p in dwi.items()}, images, known, choices)
     if any(image.HasMetaDataKey(PHANTOM) for image in images.values()):
         choices.append(Choice(PHANTOM, case_id, "the files say that they are a digital phantom's"))
     for name in ("dwi", "low_b"):
-        if name in images and name not in known:
-            found = b_value_of(images[name])
-            if found is None:
-                warnings.append(f"the b-value of {SEQUENCE_LABELS[name]} is not known: it cannot be compared with the model's")
-            else:
-                known[name] = found
-    if "dwi" in known and "dwi" in images and known["dwi"] < diffusion.min_b:
-        warnings.append(f"the highest b-value is {known['dwi']:g} s/mm2, below the {diffusion.min_b:g} that the protocol asks for")
-    _complete_adc(images, known, by_b, diffusion, choices, warnings, case_id)
+        found = b_value_of(images[name]) if name in images and name not in known else None
+        if found is not None:
+            known[name] = found
     mask, frame = attach_roi(images, roi, roi_segment, roi_on, case_id)
     if mask is not None and roi is not None:
-        choices.append(Choice("roi", Path(roi).name + (f", segment {roi_segment}" if roi_segment else ""), f"on the grid of {frame}"))
-    return Case(
-        case_id=case_id,
-        images=images,
-        roi=mask,
-        roi_frame=frame,
-        clinical=dict(clinical or {}),
-        b_values={name: known[name] for name in ("dwi", "low_b") if name in known and name in images},
-        provenance=tuple(choices),
-        warnings=tuple(warnings),
+        choices.append(Choice("roi", fingerprint(roi) + (f", segment {roi_segment}" if roi_segment else ""), f"on the grid of {frame}"))
+    return assemble_case(
+        images, mask, frame, known, clinical=clinical, case_id=case_id, diffusion=diffusion, choices=choices, diffusion_images=by_b
     )
 
 
@@ -121,35 +106,3 @@ def _take_b_values(
     if "low_b" not in images and lowest < highest:
         images["low_b"], known["low_b"] = by_b[lowest], lowest
         choices.append(Choice("low_b", f"{names[lowest]}, b {lowest:g}", "lowest b-value given"))
-
-
-def _complete_adc(
-    images: dict[str, sitk.Image],
-    known: Mapping[str, float],
-    by_b: Mapping[float, sitk.Image],
-    diffusion: DiffusionSection,
-    choices: list[Choice],
-    warnings: list[str],
-    case_id: str,
-) -> None:
-    """Bring the ADC map to 1e-6 mm2/s, or fit one where there is none and two b-values are."""
-    if "adc" in images:
-        images["adc"], note, warning = in_micro(images["adc"])
-        if note:
-            choices.append(Choice("adc unit", "1e-6 mm2/s", note))
-        if warning:
-            warnings.append(warning)
-        return
-    fit = dict(by_b)
-    if not fit and {"dwi", "low_b"} <= known.keys() & images.keys() and same_grid(images["dwi"], images["low_b"]):
-        fit = {known[name]: images[name] for name in ("dwi", "low_b")}
-    if len(fit) < 2:
-        return
-    used = b_values_for_fit(fit, diffusion.adc_max_b)
-    try:
-        images["adc"] = fit_adc({b: fit[b] for b in used})
-    except CaseError as error:
-        raise CaseError(f"Case {case_id}: {error}") from error
-    listed = ", ".join(f"{b:g}" for b in used)
-    choices.append(Choice("adc", f"fitted from b {listed}", "no ADC map was given: one exponential, least squares of log signal"))
-    warnings.append(f"no ADC map was given: it was fitted from b {listed}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import math
 import zlib
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Literal
 import SimpleITK as sitk
 
 from ..errors import CaseError
+from .assembly import as_read
 
 IMAGE_SUFFIXES = (".nrrd", ".nhdr", ".nii", ".nii.gz", ".mha", ".mhd")
 NIFTI_HEADER_BYTES = 348
@@ -54,6 +56,15 @@ def load(path: str | Path, what: str = "image") -> sitk.Image:
         raise CaseError(f"The {what} file {path.name} cannot be read ({reason}); check it and its permissions") from error
 
 
+def fingerprint(path: str | Path) -> str:
+    """Name of a file in outputs: its kind and the start of its sha256, since a file's own name may be a patient's."""
+    path = Path(path)
+    suffix = "".join(path.suffixes[-2:]) if path.name.endswith((".nii.gz", ".seg.nrrd")) else path.suffix
+    if not path.is_file():
+        return "folder given by the user"
+    return f"{suffix or 'DICOM'} file, sha256 {hashlib.sha256(path.read_bytes()).hexdigest()[:12]}"
+
+
 def read_image(path: str | Path, what: str = "image") -> sitk.Image:
     """Scalar 3D image (int16 or float32, LPS, oblique kept, metadata kept) of a NRRD, NIfTI or MHA/MHD file.
 
@@ -75,8 +86,7 @@ def read_image(path: str | Path, what: str = "image") -> sitk.Image:
     if image.GetDimension() != 3 or min(image.GetSize()) < 2:
         size = "x".join(str(n) for n in image.GetSize())
         raise CaseError(f"The {what} file {name} is not a 3D volume (size {size}); give the whole series, not one slice")
-    short = {sitk.sitkInt16, sitk.sitkUInt8, sitk.sitkInt8}
-    return _with_metadata(sitk.Cast(image, sitk.sitkInt16 if image.GetPixelID() in short else sitk.sitkFloat32), image)
+    return _with_metadata(as_read(image), image)
 
 
 def _with_metadata(image: sitk.Image, source: sitk.Image) -> sitk.Image:

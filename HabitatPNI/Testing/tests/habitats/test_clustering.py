@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from HabitatPNILib.errors import CaseError
 from HabitatPNILib.frozen_model import HabitatCentroids
 from HabitatPNILib.habitats.clustering import HabitatClusterer, assign, draw_voxels

@@ -37,7 +37,7 @@ def test_real_case_is_found_and_equals_itk(shared_data):
     assert "series 7" in choice(case, "adc").chosen
     for name, part in (("t2w", "4.0"), ("adc", "7.0")):
         truth = gdcm(next(folder.glob(f"*/{part}*")))
-        assert same_grid(truth, case.images[name], 1e-6)
+        assert same_grid(truth, case.images[name], 1e-5)
         assert np.array_equal(sitk.GetArrayFromImage(truth), sitk.GetArrayFromImage(case.images[name]))
     # The label's direction cosines are rounded: it takes over the header of T2W and keeps its 427 voxels.
     assert case.roi_frame == "t2w"
@@ -361,7 +361,7 @@ def test_image_file_in_place_of_a_series(maker, tmp_path):
     sitk.WriteImage(b800, str(tmp_path / "dwi.nrrd"))
     case = read_dicom_case(tmp_path / "dicom", dwi=tmp_path / "dwi.nrrd")
     assert case.b_values["dwi"] == 1200.0
-    assert choice(case, "dwi").chosen == "dwi.nrrd"
+    assert choice(case, "dwi").chosen.startswith(".nrrd file, sha256 ")
     assert sitk.GetArrayFromImage(case.images["dwi"]) == pytest.approx(2 * sitk.GetArrayFromImage(found.images["dwi"]))
     with pytest.raises(CaseError, match=r"T2W file gone\.nrrd does not exist"):
         read_dicom_case(tmp_path / "dicom", t2w=tmp_path / "gone.nrrd")

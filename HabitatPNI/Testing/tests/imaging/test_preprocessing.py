@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import SimpleITK as sitk
+
 from HabitatPNILib.case import Case
 from HabitatPNILib.errors import CaseError
 from HabitatPNILib.imaging.preprocessing import preprocess

@@ -1,0 +1,97 @@
+"""A case of images that are in memory already: what reading files and reading MRML nodes have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import SimpleITK as sitk
+
+from ..case import SEQUENCE_LABELS, Case, Choice
+from ..errors import CaseError
+from ..geometry import same_grid
+from ..protocol import DiffusionSection
+from .adc import b_values_for_fit, fit_adc, in_micro
+
+_SHORT = {sitk.sitkInt16, sitk.sitkUInt8, sitk.sitkInt8}
+
+
+def as_read(image: sitk.Image) -> sitk.Image:
+    """The image as int16 or float32: the voxel types of the whole project, so that every way in gives the same numbers."""
+    return sitk.Cast(image, sitk.sitkInt16 if image.GetPixelID() in _SHORT else sitk.sitkFloat32)
+
+
+def assemble_case(
+    images: Mapping[str, sitk.Image],
+    roi: sitk.Image | None,
+    roi_frame: str,
+    b_values: Mapping[str, float],
+    *,
+    clinical: Mapping[str, float] | None = None,
+    case_id: str = "case",
+    diffusion: DiffusionSection | None = None,
+    choices: Iterable[Choice] = (),
+    diffusion_images: Mapping[float, sitk.Image] | None = None,
+) -> Case:
+    """Case with ADC in 1e-6 mm2/s (fitted where no map but two b-values are there) and what is doubtful said.
+
+    Parameters
+    ----------
+    images : ``t2w``, ``dwi``, ``adc``, ``low_b`` as far as they are there
+    roi, roi_frame : mask on the grid of that sequence
+    b_values : b-values in s/mm2 of ``dwi`` and ``low_b`` where known
+    diffusion : b-values wanted and the ADC fit's limit
+    choices : what was chosen so far
+    diffusion_images : images by b-value for the ADC fit; without them ``dwi`` and ``low_b`` serve
+
+    Raises
+    ------
+    CaseError
+        when the images and the ROI cannot be one case
+    """
+    diffusion = diffusion or DiffusionSection()
+    images, choices, warnings = dict(images), list(choices), []
+    known: dict[str, float] = {name: b_values[name] for name in ("dwi", "low_b") if name in b_values and name in images}
+    for name in ("dwi", "low_b"):
+        if name in images and name not in known:
+            warnings.append(f"the b-value of {SEQUENCE_LABELS[name]} is not known: it cannot be compared with the model's")
+    if known.get("dwi", diffusion.min_b) < diffusion.min_b:
+        warnings.append(f"the highest b-value is {known['dwi']:g} s/mm2, below the {diffusion.min_b:g} that the protocol asks for")
+    try:
+        if "adc" in images:
+            images["adc"], note, warning = in_micro(images["adc"])
+            choices += [Choice("adc unit", "1e-6 mm2/s", note)] if note else []
+            warnings += [warning] if warning else []
+        else:
+            _fit_missing_adc(images, known, diffusion_images or {}, diffusion, choices, warnings)
+    except CaseError as error:
+        raise CaseError(f"Case {case_id}: {error}") from error
+    return Case(
+        case_id=case_id,
+        images=images,
+        roi=roi,
+        roi_frame=roi_frame,
+        clinical=dict(clinical or {}),
+        b_values=known,
+        provenance=tuple(choices),
+        warnings=tuple(warnings),
+    )
+
+
+def _fit_missing_adc(
+    images: dict[str, sitk.Image],
+    known: Mapping[str, float],
+    by_b: Mapping[float, sitk.Image],
+    diffusion: DiffusionSection,
+    choices: list[Choice],
+    warnings: list[str],
+) -> None:
+    fit = dict(by_b)
+    if not fit and known.keys() == {"dwi", "low_b"} and same_grid(images["dwi"], images["low_b"]):
+        fit = {known[name]: images[name] for name in ("dwi", "low_b")}
+    if len(fit) < 2:
+        return
+    used = b_values_for_fit(fit, diffusion.adc_max_b)
+    images["adc"] = fit_adc({b: fit[b] for b in used})
+    listed = ", ".join(f"{b:g}" for b in used)
+    choices.append(Choice("adc", f"fitted from b {listed}", "no ADC map was given: one exponential, least squares of log signal"))
+    warnings.append(f"no ADC map was given: it was fitted from b {listed}")
