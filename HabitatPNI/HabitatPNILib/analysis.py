@@ -1,0 +1,385 @@
+"""analyse(case, model) -> Analysis: the only way a case becomes a probability."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import SimpleITK as sitk
+
+from . import RESEARCH_USE_ONLY, __version__
+from .case import Case, Choice
+from .errors import CaseError, ModelError, WeightsError
+from .frozen_model import FrozenModel, Imaging, Signature
+from .predictors import code_values, range_warnings
+from .preparation import HabitatMap, Prepared, habitat_validity, map_habitats, prepare
+from .progress import Progress, no_progress, part
+from .protocol import Protocol
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from .features.deep import DeepExtractor
+    from .habitats.validity import KCurve
+    from .imaging.registration import Registration
+
+B_VALUE_WARNING = 0.25
+B_VALUE_REFUSAL = 0.50
+RADSCORE_SD_LIMIT = 4.0
+DEMONSTRATION_NOTICE = "demonstration model: this number means nothing for a patient"
+
+
+@dataclass(frozen=True)
+class Contribution:
+    """What one term of the logistic model adds to this case's log odds, against a patient at the training mean.
+
+    Parameters
+    ----------
+    name, label : the term
+    value : value that entered the model; `text` is how a person reads it
+    coefficient : log odds per unit
+    log_odds : ``coefficient * (value - training mean)``
+    imputed : the value is the training mean, since the case has none (an absent habitat)
+    """
+
+    name: str
+    label: str
+    value: float
+    text: str
+    coefficient: float
+    log_odds: float
+    imputed: bool = False
+
+
+@dataclass(frozen=True)
+class HabitatSummary:
+    """One habitat of a case: its label in the map, size, and mean of each sequence in scanner units (NaN without voxels)."""
+
+    label: int
+    voxels: int
+    share: float
+    volume_ml: float
+    means: Mapping[str, float]
+    absent: bool
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """One case's answer and everything that led to it.
+
+    Parameters
+    ----------
+    case_id : the case
+    model : the frozen model
+    notice : what has to stand next to the number
+    probability : probability of perineural invasion, 0 to 1
+    cut_off : the model's, moved along with the intercept where a local prevalence was given: the same patients reach it
+    high_risk : whether the probability reaches the cut-off
+    contributions : one for each term of the logistic model
+    intercept : of the logistic model (solved anew where a local prevalence was given)
+    radscores : radscore of every region, on the logit scale (the training mean where the region is absent)
+    images : registered sequences in scanner units on the analysis grid (1 mm, directions of the fixed sequence), LPS
+    roi : uint8 tumour mask on the analysis grid, or None when no image entered
+    habitat_map : uint8 labels 1..k inside the ROI on the analysis grid, 0 outside
+    habitats : one summary for each label
+    k_curve : cluster validity for each k tried
+    registration : T2W to the diffusion frame
+    warnings : sentences for the user
+    provenance : choices made on reading and in the analysis
+    times : seconds by stage
+    """
+
+    case_id: str
+    model: FrozenModel
+    notice: str
+    probability: float
+    cut_off: float
+    high_risk: bool
+    contributions: tuple[Contribution, ...]
+    intercept: float
+    radscores: Mapping[str, float] = field(default_factory=dict)
+    images: Mapping[str, sitk.Image] = field(default_factory=dict)
+    roi: sitk.Image | None = None
+    habitat_map: sitk.Image | None = None
+    habitats: tuple[HabitatSummary, ...] = ()
+    k_curve: KCurve | None = None
+    registration: Registration | None = None
+    warnings: tuple[str, ...] = ()
+    provenance: tuple[Choice, ...] = ()
+    times: Mapping[str, float] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The content of ``analysis.json``: plain values; the same for the same case and versions, apart from ``times``."""
+        registration = self.registration
+        return {
+            "research_use_only": RESEARCH_USE_ONLY,
+            "notice": self.notice,
+            "case_id": self.case_id,
+            "probability": self.probability,
+            "high_risk": self.high_risk,
+            "cut_off": self.cut_off,
+            "intercept": self.intercept,
+            "contributions": [vars(c) for c in self.contributions],
+            "radscores": dict(self.radscores),
+            "habitats": [{**vars(h), "means": {k: _finite(v) for k, v in h.means.items()}} for h in self.habitats],
+            "k_curve": vars(self.k_curve) if self.k_curve else None,
+            "registration": None
+            if registration is None
+            else {
+                "accepted": registration.accepted,
+                "reason": registration.reason,
+                "metric_before": _finite(registration.metric_before),
+                "metric_after": _finite(registration.metric_after),
+                "displacement_mm": registration.displacement_mm,
+                "parameters": list(registration.transform.GetParameters()),
+                "fixed_parameters": list(registration.transform.GetFixedParameters()),
+            },
+            "warnings": list(self.warnings),
+            "model": self.model.summary(),
+            "provenance": {"choices": [vars(choice) for choice in self.provenance], "versions": versions()},
+            "times": {stage: round(seconds, 3) for stage, seconds in self.times.items()},
+        }
+
+
+def analyse(
+    case: Case,
+    model: FrozenModel,
+    progress: Progress = no_progress,
+    *,
+    prevalence: float | None = None,
+    extractor: DeepExtractor | None = None,
+) -> Analysis:
+    """Take a case through a frozen model.
+
+    Parameters
+    ----------
+    case : images, ROI and clinical values; a clinical model needs the clinical values alone, and shows the habitats
+        of a case that has images without using them
+    model : frozen model
+    progress : called between steps; may raise `Cancelled`
+    prevalence : local prevalence (0..1) for a model whose intercept was solved over a stated covariate distribution
+    extractor : a loaded `DeepExtractor` to use again over many cases
+
+    Raises
+    ------
+    CaseError
+        when the case lacks what the model needs, or lies too far from what it was made with
+    ModelError
+        when the model asks for weights or a prevalence that cannot be had
+    """
+    clock = _Clock()
+    protocol = Protocol.from_dict(dict(model.protocol), f"of model {model.name}")
+    coded = code_values(model.predictors, case.clinical, case.case_id)
+    warnings = [*range_warnings(model.predictors, coded), *case.warnings]
+    intercept, prevalence_sentence = _intercept(model, prevalence)
+    imaged: _Imaged | None = None
+    if model.imaging is not None or (case.images and case.roi is not None):
+        imaged = _image(case, model, protocol, progress, clock, extractor)
+        warnings += imaged.warnings
+    progress(0.98, "Nomogram")
+    radscores = imaged.radscores if imaged else {}
+    contributions = tuple(_contributions(model, coded, radscores, imaged.absent if imaged else ()))
+    log_odds = intercept + sum(c.coefficient * c.value for c in contributions)
+    probability = _expit(log_odds)
+    cut_off = model.cut_off if intercept == model.intercept else _expit(_logit(model.cut_off) + intercept - model.intercept)
+    notice = " ".join(part for part in (_demonstration(model, case), prevalence_sentence, model.notice) if part)
+    analysis = Analysis(
+        case_id=case.case_id,
+        model=model,
+        notice=notice,
+        probability=probability,
+        cut_off=cut_off,
+        high_risk=probability >= cut_off,
+        contributions=contributions,
+        intercept=intercept,
+        radscores=radscores,
+        warnings=tuple(warnings),
+        provenance=case.provenance,
+        times=clock.times,
+    )
+    if imaged is None:
+        progress(1.0, "Done")
+        return analysis
+    progress(1.0, "Done")
+    return replace(
+        analysis,
+        images=imaged.prepared.preprocessed.images,
+        roi=imaged.prepared.preprocessed.roi,
+        habitat_map=imaged.map.labels,
+        habitats=_summaries(imaged.prepared, imaged.map),
+        k_curve=imaged.curve,
+        registration=imaged.prepared.registration,
+    )
+
+
+def versions() -> dict[str, str]:
+    """Versions of this package and of those that decide the numbers."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    found = {"habitatpni": __version__}
+    for package in ("numpy", "SimpleITK", "scikit-learn", "torch", "monai"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "not installed"
+    return found
+
+
+@dataclass(frozen=True)
+class _Imaged:
+    prepared: Prepared
+    map: HabitatMap
+    curve: KCurve
+    radscores: dict[str, float]
+    absent: tuple[str, ...]
+    warnings: list[str]
+
+
+class _Clock:
+    def __init__(self) -> None:
+        self.times: dict[str, float] = {}
+        self._last = time.perf_counter()
+
+    def lap(self, stage: str) -> None:
+        now = time.perf_counter()
+        self.times[stage] = now - self._last
+        self._last = now
+
+
+def _image(
+    case: Case, model: FrozenModel, protocol: Protocol, progress: Progress, clock: _Clock, extractor: DeepExtractor | None
+) -> _Imaged:
+    warnings = _check_b_value(case, model.imaging) if model.imaging else []
+    prepared = prepare(case, protocol, part(progress, 0.0, 0.45))
+    clock.lap("registration and preprocessing")
+    frozen = model.imaging.habitats if model.imaging else None
+    habitat_map = map_habitats(prepared.preprocessed, protocol.habitats, protocol.sequences, frozen)
+    curve = habitat_validity(prepared.preprocessed, protocol.habitats, habitat_map.centroids, part(progress, 0.45, 0.6))
+    clock.lap("habitats")
+    warnings += prepared.warnings
+    if model.imaging is None:
+        warnings.append("Habitats are shown for information: they were clustered from this case alone and do not enter the probability")
+        return _Imaged(prepared, habitat_map, curve, {}, (), warnings)
+    extractor = extractor or _extractor(model, protocol)
+    features = extractor.extract(prepared.preprocessed.normalised, habitat_map.regions(), part(progress, 0.6, 0.98))
+    clock.lap("deep features")
+    radscores, absent = {}, []
+    for region, signature in model.imaging.signatures.items():
+        score = radscore(features, signature)
+        if math.isnan(score):
+            absent.append(region)
+            label = region.replace("habitat", "Habitat ")
+            warnings.append(
+                f"{label} is absent in this case (fewer than {protocol.habitats.min_voxels} voxels): "
+                "its radscore enters at the training mean"
+            )
+            score = signature.train_mean
+        elif signature.train_sd > 0 and abs(score - signature.train_mean) > RADSCORE_SD_LIMIT * signature.train_sd:
+            distance = abs(score - signature.train_mean) / signature.train_sd
+            warnings.append(f"Radscore of {region} lies {distance:.1f} SD from the training mean: the case is unlike the training cases")
+        radscores[region] = score
+    return _Imaged(prepared, habitat_map, curve, radscores, tuple(absent), warnings)
+
+
+def radscore(features: Mapping[str, float] | pd.Series, signature: Signature) -> float:
+    """Radscore of one region on the logit scale; NaN when the region's features are (an absent habitat)."""
+    values = np.array([features[name] for name in signature.features], dtype=np.float64)
+    scaled = (values - np.array(signature.mean)) / np.array(signature.scale)
+    return float(signature.intercept + scaled @ np.array(signature.coefficients))
+
+
+def _extractor(model: FrozenModel, protocol: Protocol) -> DeepExtractor:
+    from .features.deep import DeepExtractor
+
+    assert model.imaging is not None
+    extractor = DeepExtractor(protocol.deep)
+    if extractor.weights_sha256 != model.imaging.weights_sha256:
+        raise WeightsError(
+            f"Model {model.name}: field imaging.weights_sha256: the {protocol.deep.backbone} weights at hand "
+            f"({protocol.deep.weights}) are not those the model was made with; install the matching weights"
+        )
+    return extractor
+
+
+def _check_b_value(case: Case, imaging: Imaging) -> list[str]:
+    wanted, given = imaging.b_values.get("dwi"), case.b_values.get("dwi")
+    if wanted is None:
+        return []
+    if given is None:
+        return [f"The DWI's b-value is not known; the model was made with b = {wanted:g} s/mm2"]
+    difference = abs(given - wanted) / wanted
+    sentence = f"DWI has b = {given:g} s/mm2, the model was made with b = {wanted:g} ({difference:.0%} off)"
+    if difference > B_VALUE_REFUSAL:
+        raise CaseError(f"Case {case.case_id}: {sentence}; more than {B_VALUE_REFUSAL:.0%} is refused: give a DWI closer to it with --dwi")
+    return [f"{sentence}: the radscores are less certain"] if difference > B_VALUE_WARNING else []
+
+
+def _intercept(model: FrozenModel, prevalence: float | None) -> tuple[float, str]:
+    if model.prevalence is None:
+        if prevalence is not None:
+            raise ModelError(
+                f"Model {model.name} has a fitted intercept and states no covariate distribution: it takes no local prevalence"
+            )
+        return model.intercept, ""
+    if prevalence is None:
+        stated = float(model.prevalence["value"])
+        return model.intercept, f"Intercept solved for a mean risk of {stated:.1%} ({model.prevalence['source']}), not fitted to patients."
+    from .nomogram.intercept import solve_intercept
+
+    coefficients = {term.name: term.coefficient for term in model.terms}
+    intercept = solve_intercept(coefficients, model.prevalence["covariates"], prevalence)
+    return intercept, f"Intercept solved for a mean risk of {prevalence:.1%} (local prevalence given by the user), not fitted to patients."
+
+
+def _demonstration(model: FrozenModel, case: Case) -> str:
+    return f"Attention, {DEMONSTRATION_NOTICE}." if model.demonstration and not case.is_phantom else ""
+
+
+def _contributions(
+    model: FrozenModel, coded: Mapping[str, float], radscores: Mapping[str, float], absent: tuple[str, ...]
+) -> list[Contribution]:
+    labels = {p.name: p for p in model.predictors}
+    result = []
+    for term in model.terms:
+        region = term.name.removeprefix("radscore_")
+        predictor = labels.get(term.name)
+        value = coded[term.name] if predictor else radscores[region]
+        text = predictor.describe(value) if predictor else f"{value:.3f}"
+        result.append(
+            Contribution(term.name, term.label, value, text, term.coefficient, term.coefficient * (value - term.mean), region in absent)
+        )
+    return result
+
+
+def _summaries(prepared: Prepared, habitat_map: HabitatMap) -> tuple[HabitatSummary, ...]:
+    labels = sitk.GetArrayViewFromImage(habitat_map.labels)
+    images = {name: sitk.GetArrayViewFromImage(image) for name, image in prepared.preprocessed.images.items()}
+    voxel_ml = float(np.prod(habitat_map.labels.GetSpacing())) / 1000
+    total = sum(habitat_map.counts)
+    return tuple(
+        HabitatSummary(
+            label=i,
+            voxels=count,
+            share=count / total,
+            volume_ml=count * voxel_ml,
+            means={name: float(values[labels == i].mean(dtype=np.float64)) if count else math.nan for name, values in images.items()},
+            absent=i in habitat_map.absent,
+        )
+        for i, count in enumerate(habitat_map.counts, start=1)
+    )
+
+
+def _expit(log_odds: float) -> float:
+    return 1.0 / (1.0 + math.exp(-log_odds))
+
+
+def _logit(probability: float) -> float:
+    return math.log(probability / (1.0 - probability))
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None

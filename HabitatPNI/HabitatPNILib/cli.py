@@ -1,0 +1,153 @@
+"""The terminal face: ``habitatpni``. Nothing heavy is imported before a command runs."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from . import RESEARCH_USE_ONLY, __version__
+from .errors import Cancelled, HabitatPNIError
+
+DONE, FAILED, WRONG_INPUT, STOPPED = 0, 1, 2, 130
+DEFAULT_MODEL = "pca-pni-phantom"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code: 0 done, 2 wrong input, 130 stopped by the user, 1 a defect of the program."""
+    options = _parser().parse_args(arguments)
+    try:
+        from . import cli_commands
+
+        if options.threads:
+            cli_commands.limit_threads(options.threads)
+        getattr(cli_commands, options.run)(options)
+    except HabitatPNIError as error:
+        return _fail(str(error), WRONG_INPUT, options.verbose)
+    except (KeyboardInterrupt, Cancelled):
+        return _fail("stopped; nothing was written", STOPPED, False)
+    except BrokenPipeError:
+        return DONE
+    except Exception as error:
+        return _fail(f"unexpected {type(error).__name__}: {error}; run again with --verbose and report it", FAILED, options.verbose)
+    return DONE
+
+
+def _fail(message: str, code: int, verbose: bool) -> int:
+    if verbose:
+        import traceback
+
+        traceback.print_exc()
+    print(f"habitatpni: {' '.join(message.split())}", file=sys.stderr)
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="habitatpni",
+        description="Habitats of prostate tumours on MRI and the probability of perineural invasion.",
+        epilog=RESEARCH_USE_ONLY,
+    )
+    parser.add_argument("--version", action="version", version=f"habitatpni {__version__}")
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--verbose", action="store_true", help="show where an error arose")
+    common.add_argument("--threads", type=_positive, metavar="N", help="processor threads (default: as many as there are cores)")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+    def command(name: str, text: str) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, parents=[common], help=text, description=text, epilog=RESEARCH_USE_ONLY)
+        sub.set_defaults(run=name)
+        return sub
+
+    _add_demo(command("demo", "take a phantom patient through the demonstration model"))
+    _add_predict(command("predict", "take one patient's case through a frozen model"))
+    _add_phantom(command("phantom", "write a cohort of digital phantom patients"))
+    _add_extract(command("extract", "extract the features of every case of a cohort table"))
+    _add_train(command("train", "train and freeze a model from extracted features"))
+    _add_models(command("models", "list, show or verify frozen models"))
+    _add_weights(command("weights", "list, download or remove pretrained network weights"))
+    return parser
+
+
+def _add_demo(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--seed", type=int, default=2026, help="which phantom patient (default 2026)")
+    parser.add_argument("--model", default=DEFAULT_MODEL, help=f"model name or folder (default {DEFAULT_MODEL})")
+    parser.add_argument("-o", "--output", type=Path, default=Path("out/demo"), metavar="OUT", help="output folder (default out/demo)")
+
+
+def _add_predict(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("dicom_folder", nargs="?", type=Path, help="folder of a DICOM study; or give image files with the options below")
+    for name in ("t2w", "dwi", "adc"):
+        text = "image file (NRRD, NIfTI, MHA); with a DICOM folder also a series number, series UID or sub-folder"
+        parser.add_argument(f"--{name}", metavar="F", help=text + ("; SERIES:B chooses a b-value" if name == "dwi" else ""))
+    parser.add_argument("--low-b", type=Path, metavar="F", help="low-b DWI file, used for the registration")
+    parser.add_argument("--b-value", type=float, metavar="B", help="b-value of --dwi in s/mm2, when the file does not say")
+    parser.add_argument("--roi", type=Path, metavar="F", help="tumour outline: NRRD, NIfTI, MHA, .seg.nrrd or DICOM SEG")
+    parser.add_argument("--roi-segment", metavar="NAME", help="segment to take from the ROI file")
+    parser.add_argument("--roi-on", choices=("t2w", "dwi", "adc"), help="sequence the ROI was drawn on, when its grid does not tell")
+    parser.add_argument("--clinical", type=_assignments, default={}, metavar="NAME=VALUE,...", help="e.g. age=63,mrt_stage=2,pi_rads=4")
+    parser.add_argument("--model", required=True, metavar="NAME|FOLDER", help="frozen model (see habitatpni models list)")
+    parser.add_argument("--prevalence", type=float, metavar="P", help="local prevalence (0 to 1) for a model with a solved intercept")
+    parser.add_argument("--case-id", default="case", metavar="ID", help="name of the case in outputs; no patient identifier")
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="OUT", help="output folder")
+
+
+def _add_phantom(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "-n", type=int, nargs=3, default=(173, 74, 150), metavar=("TRAINING", "INTERNAL", "EXTERNAL"), help="patients a split"
+    )
+    parser.add_argument("--seed", type=int, default=1, help="seed of the cohort (default 1)")
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="OUT", help="output folder")
+
+
+def _add_extract(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("cohort", type=Path, help="cohort table (CSV)")
+    parser.add_argument("--protocol", default="pca-pni", help="protocol name or .yaml file (default pca-pni)")
+    parser.add_argument("--weights", metavar="W", help="weights in place of the protocol's: imagenet, file:PATH or seeded:N")
+    parser.add_argument("--jobs", type=_positive, default=1, metavar="N", help="processes, one thread each (default 1)")
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="OUT", help="folder for the features")
+
+
+def _add_train(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("cohort", type=Path, help="cohort table (CSV)")
+    parser.add_argument("--features", type=Path, required=True, metavar="DIR", help="folder written by habitatpni extract")
+    parser.add_argument("--name", required=True, help="name of the new model")
+    parser.add_argument("--model-version", default="1.0.0", metavar="V", help="version of the new model (default 1.0.0)")
+    parser.add_argument("--title", help="one line on what the model predicts and from what")
+    parser.add_argument("--patients", default="not stated", help="which patients, scanners and centres the model fits")
+    parser.add_argument("--laterality", default="lesions of either side", help="which lesions the model fits")
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="folder of the new model")
+
+
+def _add_models(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("action", choices=("list", "show", "verify"))
+    parser.add_argument("model", nargs="?", metavar="NAME|FOLDER", help="which model, for show and verify")
+
+
+def _add_weights(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("action", choices=("list", "download", "remove"))
+    parser.add_argument(
+        "backbone", nargs="?", choices=("resnet18", "resnet34", "resnet50", "resnet101"), help="which network, for download"
+    )
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("must be at least 1")
+    return number
+
+
+def _assignments(text: str) -> dict[str, str]:
+    pairs = [pair.partition("=") for pair in text.split(",") if pair.strip()]
+    if any(not sign or not name.strip() or not value.strip() for name, sign, value in pairs):
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form name=value,name=value")
+    names = [name.strip() for name, _, _ in pairs]
+    if len(set(names)) < len(names):
+        raise argparse.ArgumentTypeError(f"{text!r} gives a name twice")
+    return {name.strip(): value.strip() for name, _, value in pairs}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

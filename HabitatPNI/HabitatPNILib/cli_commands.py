@@ -1,0 +1,205 @@
+"""What the commands of the terminal face do."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from . import RESEARCH_USE_ONLY
+from .analysis import Analysis, analyse
+from .case import Case
+from .errors import CaseError, MissingDependencyError, ModelError
+from .frozen_model import FrozenModel, installed_models, load_model
+from .progress import part
+from .terminal import show_progress
+
+
+def limit_threads(count: int) -> None:
+    """Use this many processor threads in this process."""
+    import SimpleITK as sitk
+    import torch
+
+    torch.set_num_threads(count)
+    sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(count)
+
+
+def demo(options: argparse.Namespace) -> None:
+    """Make a phantom patient and take it through the model."""
+    from .imaging.phantom import phantom_case
+
+    model = load_model(options.model)
+    with show_progress() as progress:
+        progress(0.0, "Making a phantom patient")
+        case, truth = phantom_case(options.seed)
+        analysis = analyse(case, model, part(progress, 0.1, 0.9))
+        progress(0.9, "Writing the results")
+        written = _write(analysis, options.output)
+    _print_result(analysis, options.output, written)
+    print(f"The phantom's true probability is {truth.probability:.3f}: it is a digital patient whose outcome law is known.")
+
+
+def predict(options: argparse.Namespace) -> None:
+    """Take one case through a frozen model and write everything that led to the answer."""
+    model = load_model(options.model)
+    with show_progress() as progress:
+        progress(0.0, "Reading the case")
+        analysis = analyse(_read_case(options, model), model, part(progress, 0.1, 0.9), prevalence=options.prevalence)
+        progress(0.9, "Writing the results")
+        written = _write(analysis, options.output)
+    _print_result(analysis, options.output, written)
+
+
+def phantom(options: argparse.Namespace) -> None:
+    """Write a cohort of phantom patients."""
+    from .imaging.phantom_cohort import write_phantom_cohort
+
+    with show_progress() as progress:
+        write_phantom_cohort(options.output, tuple(options.n), options.seed, progress)
+    print(f"{sum(options.n)} phantom patients: {options.output / 'cohort.csv'}")
+
+
+def extract(options: argparse.Namespace) -> None:
+    """Extract the features of a cohort."""
+    from .cohort import extract as extract_features
+    from .protocol import Protocol
+
+    protocol = Protocol.load(options.protocol)
+    if options.weights:
+        values = protocol.to_dict()
+        values["deep"]["weights"] = options.weights
+        protocol = Protocol.from_dict(values, "with --weights")
+    with show_progress() as progress:
+        extraction = extract_features(options.cohort, protocol, options.output, options.jobs, progress)
+    rows, columns = extraction.features.shape
+    print(f"{rows} cases, {columns} features each: {options.output / 'features.parquet'}")
+    if extraction.failures:
+        print(f"{len(extraction.failures)} cases failed; the reasons are in {options.output / 'failures.csv'}")
+
+
+def train(options: argparse.Namespace) -> None:
+    """Train and freeze a model."""
+    from .cohort import load_extraction, read_cohort
+    from .training import Identity
+    from .training import train as train_model
+
+    extraction = load_extraction(options.features)
+    notice = "Trained on a local cohort: it fits patients like those, examined and outlined in the same way."
+    if extraction.phantom:
+        notice = (
+            f"Demonstration model, trained on digital phantoms with {extraction.protocol.deep.weights} weights of "
+            f"{extraction.protocol.deep.backbone}: it has never seen a patient."
+        )
+    identity = Identity(
+        name=options.name,
+        version=options.model_version,
+        title=options.title or extraction.protocol.title,
+        notice=notice,
+        demonstration=extraction.phantom,
+        cohort={
+            "patients": options.patients,
+            "laterality": options.laterality,
+            "outcome": "perineural invasion, as the cohort table states it",
+        },
+    )
+    with show_progress() as progress:
+        trained = train_model(extraction, read_cohort(options.cohort), identity, options.output, progress)
+    print(f"{trained.model.name} {trained.model.version}: {options.output}")
+    for row in trained.model.performance:
+        auc = "not defined" if row["auc"] is None else f"{row['auc']:.3f}"
+        print(f"  AUC {auc}  {row['cohort']} ({row['n']} patients, {row['events']} events)")
+    print(RESEARCH_USE_ONLY)
+
+
+def models(options: argparse.Namespace) -> None:
+    """List the models, show a card, or verify one."""
+    if options.action == "list":
+        for folder in installed_models():
+            model = load_model(folder)
+            print(f"{model.name} {model.version} ({model.kind}): {model.title}\n    {model.notice}")
+        return
+    if not options.model:
+        raise ModelError(f"models {options.action} needs the name or folder of a model; see habitatpni models list")
+    model = load_model(options.model)
+    if options.action == "show":
+        print(model.card)
+    else:
+        print(f"{model.name} {model.version}: schema and checksums are right (sha256 {model.checksum[:16]}...)")
+
+
+def weights(options: argparse.Namespace) -> None:
+    """List, download or remove pretrained weights."""
+    from .networks.weights import cached_weights, download_weights, remove_cached_weights
+
+    if options.action == "download":
+        if not options.backbone:
+            raise ModelError("weights download needs the network's name, e.g. resnet101")
+        with show_progress() as progress:
+            path = download_weights(options.backbone, progress)
+        print(f"{path} ({path.stat().st_size / 1e6:.0f} MB)")
+    elif options.action == "remove":
+        for path in remove_cached_weights():
+            print(f"removed {path}")
+    else:
+        found = cached_weights()
+        for path in found:
+            print(f"{path} ({path.stat().st_size / 1e6:.0f} MB)")
+        if not found:
+            print("no weights are cached")
+
+
+def _read_case(options: argparse.Namespace, model: FrozenModel) -> Case:
+    if options.dicom_folder is not None:
+        from .imaging.dicom import read_dicom_case
+        from .protocol import Protocol
+
+        protocol = Protocol.from_dict(dict(model.protocol), f"of model {model.name}")
+        return read_dicom_case(
+            options.dicom_folder,
+            roi=options.roi,
+            roi_segment=options.roi_segment,
+            roi_on=options.roi_on,
+            t2w=options.t2w,
+            dwi=options.dwi,
+            adc=options.adc,
+            clinical=options.clinical,
+            case_id=options.case_id,
+            diffusion=protocol.diffusion,
+        )
+    from .imaging.files import read_case_files
+
+    images: dict[str, Any] = {name: Path(path) for name in ("t2w", "dwi", "adc", "low_b") if (path := getattr(options, name)) is not None}
+    if not images and model.imaging is not None:
+        raise CaseError(f"Model {model.name} needs images: give a DICOM folder, or --t2w, --dwi and --adc, and the outline with --roi")
+    return read_case_files(
+        **images,
+        roi=options.roi,
+        roi_segment=options.roi_segment,
+        roi_on=options.roi_on,
+        clinical=options.clinical,
+        b_values={"dwi": options.b_value} if options.b_value is not None else None,
+        case_id=options.case_id,
+    )
+
+
+def _write(analysis: Analysis, folder: Path) -> list[str]:
+    from .outputs import write_analysis
+
+    try:
+        from .mrml.scene import write_scene
+    except MissingDependencyError:
+        return write_analysis(analysis, folder)
+    return write_analysis(analysis, folder, write_scene)
+
+
+def _print_result(analysis: Analysis, folder: Path, written: list[str]) -> None:
+    side = "at or above" if analysis.high_risk else "below"
+    print(f"Probability of perineural invasion: {analysis.probability:.3f} ({side} the cut-off of {analysis.cut_off:.3f})")
+    print(f"  {analysis.notice}")
+    print(f"  {RESEARCH_USE_ONLY}")
+    for warning in analysis.warnings:
+        print(f"  Warning: {warning}")
+    print(f"Model: {analysis.model.name} {analysis.model.version}")
+    print(f"Report: {folder / 'report.html'}")
+    if analysis.images and "scene.mrb" not in written:
+        print('No scene.mrb: it needs slicer-core (pip install "habitatpni[headless]") or Slicer')
