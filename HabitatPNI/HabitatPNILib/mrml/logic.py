@@ -1,0 +1,167 @@
+"""From MRML nodes to an analysis and back to MRML nodes; in Slicer and on slicer-core alike.
+
+Importing this costs nothing (the module file subclasses `HabitatPNILogic` when Slicer starts): what computes is imported
+by the methods.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ..analysis import Analysis
+    from ..case import Case, Choice
+    from ..frozen_model import FrozenModel
+    from ..progress import Progress
+    from .scene import ResultNodes
+
+B_VALUE_ATTRIBUTES = ("b_value", "DWMRI_b-value")
+"""Attributes of a volume node in which its b-value in s/mm2 may stand; the same names as in a file's metadata."""
+
+
+class HabitatPNILogic:
+    """The module's work on MRML nodes, without any widget; it changes no node that it is given.
+
+    Every `HabitatPNIError` of the library passes through as it is: its text is one line for the user.
+    """
+
+    def case_from_nodes(
+        self,
+        t2w: Any = None,
+        dwi: Any = None,
+        adc: Any = None,
+        segmentation: Any = None,
+        segment_id: str | None = None,
+        low_b: Any = None,
+        *,
+        clinical: Mapping[str, float] | None = None,
+        b_values: Mapping[str, float] | None = None,
+        case_id: str = "case",
+    ) -> Case:
+        """Case of volume nodes and a segment.
+
+        Parameters
+        ----------
+        t2w, dwi, adc, low_b : scalar volume nodes; under a linear transform they are read where it puts them
+        segmentation, segment_id : segmentation node and the ID or name of the tumour's segment (may be left out where there
+            is one segment). Its reference volume tells on which sequence it was drawn; else its grid does
+        clinical : clinical values by predictor name
+        b_values : b-values in s/mm2 of ``dwi`` and ``low_b``; else the nodes' attribute ``b_value``
+        case_id : name used in outputs; not a patient's identifier
+
+        Raises
+        ------
+        CaseError
+            when the nodes cannot be one patient's case
+        """
+        from ..case import SEQUENCE_LABELS
+        from ..errors import CaseError
+        from ..imaging.assembly import as_read, assemble_case
+        from .volumes import to_image
+
+        nodes = {name: node for name, node in {"t2w": t2w, "dwi": dwi, "adc": adc, "low_b": low_b}.items() if node is not None}
+        choices: list[Choice] = []
+        try:
+            images = {name: as_read(to_image(node, SEQUENCE_LABELS[name])) for name, node in nodes.items()}
+            roi, frame = _roi(segmentation, segment_id, nodes, images, choices)
+        except CaseError as error:
+            raise CaseError(f"Case {case_id}: {error}") from error
+        known = _b_values(nodes, b_values or {}, case_id)
+        return assemble_case(images, roi, frame, known, clinical=clinical, case_id=case_id, choices=choices)
+
+    def run(
+        self,
+        t2w: Any = None,
+        dwi: Any = None,
+        adc: Any = None,
+        segmentation: Any = None,
+        segment_id: str | None = None,
+        low_b: Any = None,
+        *,
+        model: FrozenModel | str | Path,
+        clinical: Mapping[str, float] | None = None,
+        b_values: Mapping[str, float] | None = None,
+        case_id: str = "case",
+        progress: Progress | None = None,
+        prevalence: float | None = None,
+    ) -> Analysis:
+        """Take nodes through a frozen model (a loaded one, or the name or folder of one).
+
+        The other parameters are those of `case_from_nodes` and `analysis.analyse`. The scene is not changed; see `show`.
+
+        Raises
+        ------
+        HabitatPNIError
+            as `case_from_nodes`, `frozen_model.load_model` and `analysis.analyse`
+        """
+        from ..analysis import analyse
+        from ..frozen_model import load_model
+        from ..progress import no_progress
+
+        loaded = load_model(model) if isinstance(model, (str, Path)) else model
+        case = self.case_from_nodes(t2w, dwi, adc, segmentation, segment_id, low_b, clinical=clinical, b_values=b_values, case_id=case_id)
+        return analyse(case, loaded, progress or no_progress, prevalence=prevalence)
+
+    def add_case(self, case: Case, scene: Any = None) -> dict[str, Any]:
+        """Add a case (a phantom, say) to a scene; the nodes come back by the parameter of `run` that takes them."""
+        from .scene import add_case
+
+        return add_case(_scene(scene), case)
+
+    def show(self, analysis: Analysis, scene: Any = None) -> ResultNodes:
+        """Add an analysis to a scene (Slicer's own where none is given), in place of an earlier one of the same case.
+
+        Raises
+        ------
+        ValueError
+            when no scene is given and no Slicer application runs
+        """
+        from .scene import show_results
+
+        return show_results(_scene(scene), analysis)
+
+
+def _scene(scene: Any) -> Any:
+    from .host import slicer
+
+    scene = scene if scene is not None else getattr(slicer, "mrmlScene", None)
+    if scene is None:
+        raise ValueError("no Slicer application runs here: give a scene, such as one of mrml.scene.new_scene()")
+    return scene
+
+
+def _roi(
+    segmentation: Any, segment_id: str | None, nodes: Mapping[str, Any], images: Mapping[str, Any], choices: list[Choice]
+) -> tuple[Any, str]:
+    if segmentation is None:
+        return None, "t2w"
+    from ..case import SEQUENCE_LABELS, Choice
+    from ..imaging.roi import place_roi
+    from .segmentations import reference_volume, segment_mask
+
+    reference = reference_volume(segmentation)
+    drawn_on = next((name for name, node in nodes.items() if node is reference), None)
+    roi, frame = place_roi(segment_mask(segmentation, segment_id), images, drawn_on)
+    choices.append(Choice("roi", "segment", f"on the grid of {SEQUENCE_LABELS[frame]}"))
+    return roi, frame
+
+
+def _b_values(nodes: Mapping[str, Any], given: Mapping[str, float], case_id: str) -> dict[str, float]:
+    from ..case import SEQUENCE_LABELS
+    from ..errors import CaseError
+
+    found: dict[str, float] = {}
+    for name in ("dwi", "low_b"):
+        if name not in nodes:
+            continue
+        texts = [given.get(name), *(nodes[name].GetAttribute(key) for key in B_VALUE_ATTRIBUTES)]
+        text = next((t for t in texts if t is not None), None)
+        if text is None:
+            continue
+        try:
+            found[name] = float(text)
+        except ValueError as error:
+            raise CaseError(f"Case {case_id}: the b-value {text!r} of {SEQUENCE_LABELS[name]} is not a number; give it in s/mm2") from error
+    return found
