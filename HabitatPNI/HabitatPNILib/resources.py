@@ -6,5 +6,7 @@ from pathlib import Path
 
 
 def resource_folder() -> Path:
-    """Folder with ``Protocols/``, ``Icons/`` and the rest of the module's resources."""
-    return Path(__file__).resolve().parent.parent / "Resources"
+    """Folder with ``Protocols/``, ``Colors/`` and, where installed, ``HabitatPNIModels/``."""
+    package = Path(__file__).resolve().parent
+    shipped = package / "shipped"
+    return shipped if shipped.is_dir() else package.parent / "Resources"

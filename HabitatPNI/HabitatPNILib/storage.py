@@ -11,6 +11,8 @@ from pathlib import Path
 
 from .errors import OutputError
 
+FULL_DISK_BYTES = 4 << 20
+
 
 def write_file(path: Path, write: Callable[[Path], object]) -> None:
     """Let `write` fill a temporary file beside `path` (same suffix), then rename it.
@@ -27,7 +29,7 @@ def write_file(path: Path, write: Callable[[Path], object]) -> None:
         write(temporary)
         os.replace(temporary, path)
     except (OSError, RuntimeError) as error:
-        raise OutputError(f"{path.name} could not be written to {path.parent}: {_reason(error)}") from error
+        raise OutputError(f"{path.name} could not be written: {_reason(error, path.parent)}") from error
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -50,18 +52,21 @@ def output_folder(folder: Path) -> Iterator[Path]:
         folder.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     except OSError as error:
-        raise OutputError(f"The output folder {folder} cannot be made: {_reason(error)}") from error
+        raise OutputError(f"The output folder {folder} cannot be made: {_reason(error, folder.parent)}") from error
     try:
         yield temporary
         folder.mkdir(exist_ok=True)
         for file in sorted(temporary.iterdir()):
             os.replace(file, folder / file.name)
     except OSError as error:
-        raise OutputError(f"The results could not be written to {folder}: {_reason(error)}") from error
+        raise OutputError(f"The results could not be written to {folder}: {_reason(error, folder.parent)}") from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: Exception, folder: Path) -> str:
+    """Why, in words; a writer inside a library says of a full disk only that it failed."""
     text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    if folder.is_dir() and shutil.disk_usage(folder).free < FULL_DISK_BYTES:
+        text = "the disk is full; free some space or choose another folder"
     return (text.strip().splitlines() or ["unknown reason"])[-1]

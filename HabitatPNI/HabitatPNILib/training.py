@@ -175,8 +175,15 @@ def _radscore(
     )
     present = X.notna().all(axis=1)
     fitted = estimator.fit(X[present], y[present])
-    progress(0.1, f"Radscore of {region}: cross-fitting")
-    scores = cross_fitted_scores(estimator, X, y, protocol.combined.folds, protocol.combined.seed)
+    step = part(progress, 0.1, 1.0)
+    scores = cross_fitted_scores(
+        estimator,
+        X,
+        y,
+        protocol.combined.folds,
+        protocol.combined.seed,
+        lambda fraction, text: step(fraction, f"Radscore of {region}: {text}"),
+    )
     return fitted, pd.Series(np.asarray(scores), index=X.index)
 
 

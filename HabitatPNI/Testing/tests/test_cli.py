@@ -197,3 +197,31 @@ def test_help_imports_nothing_heavy():
     code = "import sys\nfrom HabitatPNILib.cli import main\ntry: main(['predict', '--help'])\nexcept SystemExit: pass\n"
     code += "print(sorted({'numpy', 'SimpleITK', 'torch', 'pydantic', 'pandas', 'rich', 'sklearn'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip().endswith("[]")
+
+
+def dicom_arguments(shared_data, case, small_model, out):
+    mask = next((shared_data / "prostate_labels_NC").glob(f"{case}_*_lesion_human.nii.gz"))
+    study = str(shared_data / "prostate_dicom" / case)
+    return ["predict", study, "--roi", str(mask), "--clinical", CLINICAL, "--model", str(small_model.folder), "-o", str(out)]
+
+
+def test_a_real_study_goes_from_dicom_to_the_report(shared_data, small_model, tmp_path, capsys):
+    assert main(dicom_arguments(shared_data, "ProstateX-0000", small_model, tmp_path / "out")) == 0
+    values = json.loads((tmp_path / "out" / "analysis.json").read_text())
+    assert values["registration"]["accepted"]
+    assert values["registration"]["displacement_mm"] < 5
+    assert sum(h["volume_ml"] for h in values["habitats"]) == pytest.approx(0.32, abs=0.03)
+    printed = capsys.readouterr().out
+    for text in ("demonstration model: this number means nothing for a patient", "43% off", "acquired DWI voxels (fewer than 30)"):
+        assert text in printed
+        assert text in (tmp_path / "out" / "report.html").read_text()
+    assert "ProstateX" not in (tmp_path / "out" / "report.html").read_text()
+    assert "ProstateX" not in (tmp_path / "out" / "analysis.json").read_text()
+
+
+def test_a_real_study_with_an_empty_outline_is_refused_naming_the_t2w_chosen(shared_data, small_model, tmp_path, capsys):
+    arguments = dicom_arguments(shared_data, "ProstateX-0001", small_model, tmp_path / "out")
+    fails(capsys, arguments, "The ROI is empty")
+    assert main(arguments) == 2
+    assert "T2W read from series 10" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()

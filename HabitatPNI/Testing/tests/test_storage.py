@@ -24,7 +24,7 @@ def test_a_full_disk_leaves_the_old_file(tmp_path):
         path.write_text("ha")
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    with pytest.raises(OutputError, match=r"a\.txt could not be written to .*: No space left on device"):
+    with pytest.raises(OutputError, match=r"a\.txt could not be written: No space left on device"):
         write_file(tmp_path / "a.txt", fail)
     assert (tmp_path / "a.txt").read_text() == "old"
     assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
