@@ -6,7 +6,8 @@ by the methods.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -58,8 +59,10 @@ class HabitatPNILogic:
         """
         from ..case import SEQUENCE_LABELS
         from ..errors import CaseError
-        from ..imaging.assembly import as_read, assemble_case
-        from .volumes import to_image
+
+        with packages_needed():
+            from ..imaging.assembly import as_read, assemble_case
+            from .volumes import to_image
 
         nodes = {name: node for name, node in {"t2w": t2w, "dwi": dwi, "adc": adc, "low_b": low_b}.items() if node is not None}
         choices: list[Choice] = []
@@ -96,13 +99,15 @@ class HabitatPNILogic:
         HabitatPNIError
             as `case_from_nodes`, `frozen_model.load_model` and `analysis.analyse`
         """
-        from ..analysis import analyse
         from ..frozen_model import load_model
         from ..progress import no_progress
 
+        with packages_needed():
+            from ..analysis import analyse
         loaded = load_model(model) if isinstance(model, (str, Path)) else model
         case = self.case_from_nodes(t2w, dwi, adc, segmentation, segment_id, low_b, clinical=clinical, b_values=b_values, case_id=case_id)
-        return analyse(case, loaded, progress or no_progress, prevalence=prevalence)
+        with packages_needed():
+            return analyse(case, loaded, progress or no_progress, prevalence=prevalence)
 
     def add_case(self, case: Case, scene: Any = None) -> dict[str, Any]:
         """Add a case (a phantom, say) to a scene; the nodes come back by the parameter of `run` that takes them."""
@@ -121,6 +126,22 @@ class HabitatPNILogic:
         from .scene import show_results
 
         return show_results(_scene(scene), analysis)
+
+
+@contextmanager
+def packages_needed() -> Iterator[None]:
+    """Say in one line which Python package is missing, and how it comes into Slicer."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        from ..errors import MissingDependencyError
+        from ..resources import resource_folder
+
+        path = str(resource_folder() / "requirements.txt")
+        raise MissingDependencyError(
+            f"The Python package {error.name} is not installed; in Slicer's Python console run "
+            f"slicer.packaging.pip_ensure(slicer.packaging.load_requirements({path!r}), requester='HabitatPNI')"
+        ) from error
 
 
 def _scene(scene: Any) -> Any:

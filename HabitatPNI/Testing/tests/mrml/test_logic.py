@@ -8,7 +8,7 @@ import pytest
 import SimpleITK as sitk
 
 from HabitatPNILib import analysis as analysis_module
-from HabitatPNILib.errors import CaseError, ModelError
+from HabitatPNILib.errors import CaseError, MissingDependencyError, ModelError
 from HabitatPNILib.geometry import grid_difference_mm
 from HabitatPNILib.mrml.logic import HabitatPNILogic
 from HabitatPNILib.mrml.segmentations import TUMOUR_LOOK, add_segmentation
@@ -134,3 +134,9 @@ def test_importing_the_logic_costs_nothing():
     code = f"import sys, HabitatPNILib.mrml.logic; print([m for m in {heavy!r} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_package_that_is_not_installed_is_named_with_the_way_to_install_it(monkeypatch, nodes):
+    monkeypatch.setitem(sys.modules, "HabitatPNILib.analysis", None)
+    with pytest.raises(MissingDependencyError, match=r"is not installed; in Slicer's Python console run slicer\.packaging\.pip_ensure\("):
+        HabitatPNILogic().run(nodes.t2w, nodes.dwi, nodes.adc, nodes.segmentation, model="pca-pni-clinical")
