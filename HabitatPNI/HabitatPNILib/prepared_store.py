@@ -39,9 +39,13 @@ def store_case(preprocessed: Preprocessed, b_values: Mapping[str, float], phanto
     high = np.minimum(roi.GetSize(), box[:3] + box[3:] + pad)
     window = ([int(n) for n in high - low], [int(n) for n in low])
     mask = sitk.RegionOfInterest(roi, *window)
-    arrays: dict[str, Any] = {
-        f"image_{name}": sitk.GetArrayFromImage(sitk.RegionOfInterest(image, *window)) for name, image in preprocessed.normalised.items()
-    }
+    arrays: dict[str, Any] = {}
+    for kind, images in (
+        ("normalised", preprocessed.normalised),
+        ("quantitative", {s: preprocessed.images[s] for s in preprocessed.quantitative}),
+    ):
+        for name, image in images.items():
+            arrays[f"{kind}_{name}"] = sitk.GetArrayFromImage(sitk.RegionOfInterest(image, *window))
     arrays["roi"] = sitk.GetArrayFromImage(mask)
     arrays["geometry"] = np.array([*mask.GetSpacing(), *mask.GetOrigin(), *mask.GetDirection()])
     arrays["b_names"] = np.array(list(b_values), dtype=str)
@@ -58,7 +62,7 @@ def load_stored(path: Path) -> StoredCase:
 
 
 def load_volumes(path: Path) -> Preprocessed:
-    """The stored volumes; sequences in scanner units and warnings are not kept."""
+    """The stored volumes; of the sequences in scanner units those that enter the habitats so, and no warnings."""
     with np.load(path, allow_pickle=False) as stored:
         geometry = stored["geometry"].tolist()
 
@@ -69,5 +73,8 @@ def load_volumes(path: Path) -> Preprocessed:
             result.SetDirection(geometry[6:])
             return result
 
-        normalised = {k.removeprefix("image_"): image(stored[k]) for k in stored.files if k.startswith("image_")}
-        return Preprocessed({}, normalised, image(stored["roi"]), 1, ())
+        def images(kind: str) -> dict[str, sitk.Image]:
+            return {name.removeprefix(kind): image(stored[name]) for name in stored.files if name.startswith(kind)}
+
+        quantitative = images("quantitative_")
+        return Preprocessed(quantitative, images("normalised_"), image(stored["roi"]), 1, (), tuple(quantitative))

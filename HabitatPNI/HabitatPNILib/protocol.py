@@ -13,7 +13,7 @@ from .errors import ProtocolError
 from .resources import resource_folder
 
 SequenceName = Literal["t2w", "dwi", "adc"]
-Normalisation = Literal["zscore_fov", "zscore_roi", "none"]
+Normalisation = Literal["zscore_fov", "zscore_roi", "quantitative"]
 Interpolation = Literal["bspline", "linear"]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 
@@ -48,6 +48,7 @@ class PreprocessingSection(Section):
     n4: tuple[SequenceName, ...] = ()
     clip_sigma: float | None = Field(None, gt=0, description="clip intensities beyond this many standard deviations")
     interpolation: dict[SequenceName, Interpolation] = {"t2w": "bspline", "dwi": "bspline", "adc": "linear"}
+    # A quantitative sequence (ADC) enters the habitats in its own units; the network's pictures are z-scored all the same.
     normalisation: dict[SequenceName, Normalisation] = {"t2w": "zscore_fov", "dwi": "zscore_fov", "adc": "zscore_fov"}
     lesions: Literal["union", "largest"] = "union"
     min_roi_voxels: int = Field(64, ge=1)

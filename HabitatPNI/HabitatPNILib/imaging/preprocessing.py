@@ -26,10 +26,11 @@ class Preprocessed:
     Parameters
     ----------
     images : sequences in scanner units, float32, 0 outside a sequence's own field of view
-    normalised : the same after clipping and normalisation
+    normalised : the same after clipping and z-score
     roi : uint8 tumour mask; every voxel of it lies inside the field of view of all sequences
     lesions : number of separate lesions outlined
     warnings : what was noticed about the ROI
+    quantitative : sequences that enter the habitats in scanner units
     """
 
     images: Mapping[str, sitk.Image]
@@ -37,6 +38,7 @@ class Preprocessed:
     roi: sitk.Image
     lesions: int
     warnings: tuple[str, ...]
+    quantitative: tuple[str, ...] = ()
 
     @property
     def roi_array(self) -> np.ndarray:
@@ -44,9 +46,10 @@ class Preprocessed:
         return sitk.GetArrayViewFromImage(self.roi) != 0
 
     def voxel_vectors(self, sequences: tuple[str, ...]) -> np.ndarray:
-        """Normalised intensities (voxels, sequences) inside the ROI, in (z, y, x) raster order."""
+        """Intensities (voxels, sequences) inside the ROI in (z, y, x) raster order: z-scored, or in scanner units if quantitative."""
         inside = self.roi_array
-        return np.stack([sitk.GetArrayViewFromImage(self.normalised[s])[inside] for s in sequences], axis=1).astype(np.float64)
+        sources = [self.images[s] if s in self.quantitative else self.normalised[s] for s in sequences]
+        return np.stack([sitk.GetArrayViewFromImage(source)[inside] for source in sources], axis=1).astype(np.float64)
 
 
 def preprocess(
@@ -90,7 +93,8 @@ def preprocess(
         values = _normalise(sitk.GetArrayFromImage(images[name]), valid[name], inside, method, settings.clip_sigma)
         normalised[name] = like(values, grid)
     progress(1.0, "Preprocessed")
-    return Preprocessed(images, normalised, roi, lesions, tuple(warnings))
+    quantitative = tuple(name for name in sequences if settings.normalisation.get(name) == "quantitative")
+    return Preprocessed(images, normalised, roi, lesions, tuple(warnings), quantitative)
 
 
 def correct_bias_field(image: sitk.Image) -> sitk.Image:
@@ -163,13 +167,12 @@ def _resample_roi(
 
 
 def _normalise(values: np.ndarray, valid: np.ndarray, roi: np.ndarray, method: Normalisation, clip_sigma: float | None) -> np.ndarray:
-    """Clip beyond ``clip_sigma`` and z-score: (x - mean) / SD over the valid field of view or the ROI, float32."""
+    """Clip beyond ``clip_sigma`` and z-score: (x - mean) / SD over the ROI if so asked, else over the valid field of view, float32."""
     values = values.astype(np.float64)
     if clip_sigma is not None:
         mean, sd = values[valid].mean(), values[valid].std()
         values = np.clip(values, mean - clip_sigma * sd, mean + clip_sigma * sd)
-    if method != "none":
-        sample = values[roi if method == "zscore_roi" else valid]
-        sd = sample.std()
-        values = (values - sample.mean()) / (sd if sd > 0 else 1.0)
+    sample = values[roi if method == "zscore_roi" else valid]
+    sd = sample.std()
+    values = (values - sample.mean()) / (sd if sd > 0 else 1.0)
     return values.astype(np.float32)

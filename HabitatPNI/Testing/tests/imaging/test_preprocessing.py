@@ -96,13 +96,14 @@ def test_z_scores_ignore_the_padding_of_the_smaller_field_of_view():
     assert normalised[valid].std() == pytest.approx(1, abs=1e-4)
 
 
-def test_normalisation_over_the_roi_and_none():
-    settings = PreprocessingSection(normalisation={"t2w": "zscore_roi", "dwi": "zscore_fov", "adc": "none"})
+def test_normalisation_over_the_roi_and_adc_left_quantitative():
+    settings = PreprocessingSection(normalisation={"t2w": "zscore_roi", "dwi": "zscore_fov", "adc": "quantitative"})
     result = preprocess(make_case(), SEQUENCES, "dwi", {}, settings)
     vectors = result.voxel_vectors(SEQUENCES)
     assert vectors[:, 0].mean() == pytest.approx(0, abs=1e-5)
     assert vectors[:, 0].std() == pytest.approx(1, abs=1e-5)
     np.testing.assert_allclose(vectors[:, 2], inside(result, "adc"))
+    assert sitk.GetArrayViewFromImage(result.normalised["adc"]).std() == pytest.approx(1, abs=1e-4)
 
 
 def test_clipping_holds_outliers_at_three_sigma():
