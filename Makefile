@@ -6,6 +6,9 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 TESTED := HabitatPNI/Testing/tests
 JOBS ?= 2
+# Where torch comes from; on Linux PyPI's is a CUDA build of several GB, and a CPU build is enough:
+# make TORCH_INDEX=https://download.pytorch.org/whl/cpu demo
+TORCH_INDEX ?=
 
 .PHONY: demo install test test-slow lint bench model clean
 
@@ -14,11 +17,11 @@ demo: $(READY)
 
 install: $(READY)
 
-# The CPU build of torch comes first, so that no other package pulls the much larger CUDA build.
+# torch comes first, so that no other package decides which build of it is taken.
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 14) else "HabitatPNI needs Python 3.11 to 3.13: make PYTHON=python3.12 ...")'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --upgrade-strategy only-if-needed -c constraints.txt torch
+	$(BIN)/python -m pip install --quiet --upgrade-strategy only-if-needed -c constraints.txt $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) torch
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[headless,test]'
 	touch $(READY)
 
@@ -36,6 +39,8 @@ lint: $(READY)
 bench: $(READY)
 	$(BIN)/python benchmarks/whole_case.py
 	$(BIN)/python benchmarks/deep_features.py
+	$(BIN)/python benchmarks/habitats.py
+	$(BIN)/python benchmarks/registration.py --phantom 20 --prostatex 12
 
 # The shipped models, made anew: the phantom cohort takes about half an hour on two cores.
 model: $(READY)

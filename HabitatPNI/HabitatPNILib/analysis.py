@@ -15,7 +15,7 @@ from . import RESEARCH_USE_ONLY, __version__
 from .case import Case, Choice
 from .errors import CaseError, ModelError, WeightsError
 from .frozen_model import FrozenModel, Imaging, Signature
-from .predictors import code_values, range_warnings
+from .predictors import code_values, range_warnings, unknown_values
 from .preparation import HabitatMap, Prepared, habitat_validity, map_habitats, prepare
 from .progress import Progress, no_progress, part
 from .protocol import Protocol
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 B_VALUE_WARNING = 0.25
 B_VALUE_REFUSAL = 0.50
 RADSCORE_SD_LIMIT = 4.0
+MOVED_CUT_OFF_RULE = "the model's cut-off, moved along with the intercept to the local prevalence"
 DEMONSTRATION_NOTICE = "demonstration model: this number means nothing for a patient"
 
 
@@ -78,10 +79,12 @@ class Analysis:
     notice : what has to stand next to the number
     probability : probability of perineural invasion, 0 to 1
     cut_off : the model's, moved along with the intercept where a local prevalence was given: the same patients reach it
+    cut_off_rule : how the cut-off was found
     high_risk : whether the probability reaches the cut-off
     contributions : one for each term of the logistic model
     intercept : of the logistic model (solved anew where a local prevalence was given)
     radscores : radscore of every region, on the logit scale (the training mean where the region is absent)
+    b_values : b-values in s/mm2 of the case's ``dwi`` and ``low_b`` where known
     images : registered sequences in scanner units on the analysis grid (1 mm, directions of the fixed sequence), LPS
     roi : uint8 tumour mask on the analysis grid, or None when no image entered
     habitat_map : uint8 labels 1..k inside the ROI on the analysis grid, 0 outside
@@ -98,10 +101,12 @@ class Analysis:
     notice: str
     probability: float
     cut_off: float
+    cut_off_rule: str
     high_risk: bool
     contributions: tuple[Contribution, ...]
     intercept: float
     radscores: Mapping[str, float] = field(default_factory=dict)
+    b_values: Mapping[str, float] = field(default_factory=dict)
     images: Mapping[str, sitk.Image] = field(default_factory=dict)
     roi: sitk.Image | None = None
     habitat_map: sitk.Image | None = None
@@ -122,9 +127,11 @@ class Analysis:
             "probability": self.probability,
             "high_risk": self.high_risk,
             "cut_off": self.cut_off,
+            "cut_off_rule": self.cut_off_rule,
             "intercept": self.intercept,
             "contributions": [vars(c) for c in self.contributions],
             "radscores": dict(self.radscores),
+            "b_values": dict(self.b_values),
             "habitats": [{**vars(h), "means": {k: _finite(v) for k, v in h.means.items()}} for h in self.habitats],
             "k_curve": vars(self.k_curve) if self.k_curve else None,
             "registration": None
@@ -174,7 +181,7 @@ def analyse(
     clock = _Clock()
     protocol = Protocol.from_dict(dict(model.protocol), f"of model {model.name}")
     coded = code_values(model.predictors, case.clinical, case.case_id)
-    warnings = [*range_warnings(model.predictors, coded), *case.warnings]
+    warnings = [*range_warnings(model.predictors, coded), *unknown_values(model.predictors, case.clinical), *case.warnings]
     intercept, prevalence_sentence = _intercept(model, prevalence)
     imaged: _Imaged | None = None
     if model.imaging is not None or (case.images and case.roi is not None):
@@ -193,12 +200,14 @@ def analyse(
         notice=notice,
         probability=probability,
         cut_off=cut_off,
+        cut_off_rule=model.cut_off_rule if intercept == model.intercept else MOVED_CUT_OFF_RULE,
         high_risk=probability >= cut_off,
         contributions=contributions,
         intercept=intercept,
         radscores=radscores,
         warnings=tuple(warnings),
-        provenance=case.provenance,
+        provenance=(*case.provenance, *(imaged.choices if imaged else ())),
+        b_values=case.b_values,
         times=clock.times,
     )
     if imaged is None:
@@ -237,6 +246,7 @@ class _Imaged:
     radscores: dict[str, float]
     absent: tuple[str, ...]
     warnings: list[str]
+    choices: tuple[Choice, ...] = ()
 
 
 class _Clock:
@@ -282,7 +292,8 @@ def _image(
             distance = abs(score - signature.train_mean) / signature.train_sd
             warnings.append(f"Radscore of {region} lies {distance:.1f} SD from the training mean: the case is unlike the training cases")
         radscores[region] = score
-    return _Imaged(prepared, habitat_map, curve, radscores, tuple(absent), warnings)
+    backbone = Choice("network", f"{protocol.deep.backbone}, {protocol.deep.weights}", extractor.description)
+    return _Imaged(prepared, habitat_map, curve, radscores, tuple(absent), warnings, (backbone,))
 
 
 def radscore(features: Mapping[str, float] | pd.Series, signature: Signature) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
@@ -12,6 +13,7 @@ from .errors import CaseError
 from .geometry import canonical, contains_points, corners, same_grid, voxel_positions
 
 SEQUENCE_LABELS = {"t2w": "T2W", "dwi": "DWI", "adc": "ADC", "low_b": "low-b DWI"}
+HIGHEST_B = 20000.0
 DIFFUSION = frozenset({"dwi", "adc", "low_b"})
 PHANTOM = "phantom"
 
@@ -42,7 +44,8 @@ class Case:
     ----------
     case_id : name used in outputs and messages; never a patient identifier
     images : sequences by name (``t2w``, ``dwi``, ``adc`` and, as registration reference, ``low_b``), each a 3D
-        scalar `SimpleITK.Image` in LPS, intensities in scanner units (ADC in 1e-6 mm2/s)
+        scalar `SimpleITK.Image` in LPS, intensities in scanner units (ADC in 1e-6 mm2/s); kept in the form of
+        `geometry.canonical`, axes towards L, P, S
     roi : uint8 tumour mask on the grid of ``images[roi_frame]``, label 1 inside; None while there is no outline
     roi_frame : name of the sequence on which the ROI was drawn
     clinical : clinical values by predictor name
@@ -65,9 +68,13 @@ class Case:
             check_image(image, SEQUENCE_LABELS.get(name, name), self.case_id)
         object.__setattr__(self, "images", {name: canonical(image) for name, image in self.images.items()})
         self._check_one_patient()
+        check_different(self.images, self.case_id)
+        for name, b in self.b_values.items():
+            if not 0 <= b <= HIGHEST_B:
+                raise CaseError(f"Case {self.case_id}: b = {b:g} s/mm2 of {SEQUENCE_LABELS.get(name, name)} cannot be; give it in s/mm2")
         if self.roi is not None:
-            self._check_roi(self.roi)
-            roi = sitk.Image(self.roi)
+            roi = canonical(self.roi) if self.roi.GetDimension() == 3 else self.roi
+            self._check_roi(roi)
             roi.CopyInformation(self.images[self.roi_frame])
             object.__setattr__(self, "roi", roi)
 
@@ -145,6 +152,21 @@ def check_image(image: sitk.Image, label: str, case_id: str) -> None:
         raise CaseError(f"{where} has {count} voxels that are not finite (NaN or infinity); export the series again")
     if values.min() == values.max():
         raise CaseError(f"{where} is constant (every voxel is {values.flat[0]}); the wrong or a damaged series was given")
+
+
+def check_different(images: Mapping[str, sitk.Image], case_id: str) -> None:
+    """Refuse one image given under two names, a slip of the hand.
+
+    Raises
+    ------
+    CaseError
+        naming both
+    """
+    for first, second in itertools.combinations(images, 2):
+        a, b = (sitk.GetArrayViewFromImage(images[name]) for name in (first, second))
+        if a.shape == b.shape and np.array_equal(a, b):
+            labels = f"{SEQUENCE_LABELS.get(first, first)} and {SEQUENCE_LABELS.get(second, second)}"
+            raise CaseError(f"Case {case_id}: {labels} are the same image; give each sequence its own")
 
 
 def _overlap(a: sitk.Image, b: sitk.Image) -> bool:

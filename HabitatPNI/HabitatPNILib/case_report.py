@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import SimpleITK as sitk
@@ -21,6 +21,9 @@ from .report.figures import contribution_bars, probability_bar, validity_curves
 from .report.html import percent, render_report
 from .report.montage import Slices, habitat_montage, registration_check, whole_field
 
+if TYPE_CHECKING:
+    from .imaging.registration import Registration
+
 _DISPLAYED = ("t2w", "dwi", "adc")
 _UNITS = {"adc": " (1e-6 mm\u00b2/s)"}
 _SVG = "image/svg+xml"
@@ -36,7 +39,7 @@ def report_html(analysis: Analysis) -> str:
         probability=analysis.probability,
         cut_off=analysis.cut_off,
         high_risk=analysis.high_risk,
-        cut_off_rule=model.cut_off_rule,
+        cut_off_rule=analysis.cut_off_rule,
         notice=analysis.notice,
         alarm=DEMONSTRATION_NOTICE in analysis.notice,
         bar=Picture(
@@ -75,8 +78,7 @@ def _slices(analysis: Analysis) -> Slices | None:
     """The case's images with rows, columns and slices in the order of the radiological display, whatever they were stored in."""
     if analysis.roi is None or analysis.habitat_map is None or not analysis.images:
         return None
-    names = [*_shown(analysis), *(["low_b"] if "low_b" in analysis.images else [])]
-    turned = {SEQUENCE_LABELS[name]: sitk.DICOMOrient(analysis.images[name], "LPS") for name in names}
+    turned = {SEQUENCE_LABELS[name]: sitk.DICOMOrient(analysis.images[name], "LPS") for name in _shown(analysis)}
     roi, habitats = (sitk.DICOMOrient(image, "LPS") for image in (analysis.roi, analysis.habitat_map))
     return Slices(
         {label: sitk.GetArrayFromImage(image) for label, image in turned.items()},
@@ -88,12 +90,11 @@ def _slices(analysis: Analysis) -> Slices | None:
 
 
 def _images(analysis: Analysis) -> tuple[Section, ...]:
-    slices = _slices(analysis)
-    if slices is None:
+    view = _slices(analysis)
+    if view is None:
         return ()
-    shown = [SEQUENCE_LABELS[name] for name in _shown(analysis)]
-    view = Slices({label: slices.sequences[label] for label in shown}, slices.roi, slices.habitats, slices.spacing, slices.direction)
-    spacing = " x ".join(f"{s:g}" for s in slices.spacing)
+    shown = ", ".join(view.sequences)
+    spacing = " x ".join(f"{s:g}" for s in view.spacing)
     return (
         Section(
             "Images and habitats",
@@ -101,7 +102,7 @@ def _images(analysis: Analysis) -> tuple[Section, ...]:
                 Picture(
                     habitat_montage(view),
                     "image/png",
-                    f"Axial slices of {', '.join(shown)} round the tumour, without and with the habitats in colour",
+                    f"Axial slices of {shown} round the tumour, without and with the habitats in colour",
                     "Round the tumour, without and with habitats: the slice of its largest cross-section and those halfway "
                     "from it to the tumour's ends. Radiological display: the patient's right is on the viewer's left. Registered images on "
                     f"the analysis grid ({spacing} mm), grey values from the 1st to the 99.5th percentile.",
@@ -109,7 +110,7 @@ def _images(analysis: Analysis) -> tuple[Section, ...]:
                 Picture(
                     whole_field(view),
                     "image/png",
-                    f"Whole field of view of {', '.join(shown)} with the tumour's outline",
+                    f"Whole field of view of {shown} with the tumour's outline",
                     "Whole field of view at the largest cross-section; the dashed frame is the part shown above.",
                 ),
             ),
@@ -177,15 +178,9 @@ def _registration(analysis: Analysis) -> Section | None:
     result, slices = analysis.registration, _slices(analysis)
     if result is None or slices is None:
         return None
-    verdict = "Accepted" if result.accepted else "Not accepted, scanner geometry is kept"
-    found = "Shift" if result.accepted else "Found, but not used: shift"
-    text = (
-        f"{verdict}: {result.reason.rstrip('.')}." if result.reason else f"{verdict}.",
-        f"{found} in the gland region {result.displacement_mm:.1f} mm, rotation {result.rotation_deg:.1f}\u00b0; mutual information "
-        f"{_signed(result.metric_before)} nats before, {_signed(result.metric_after)} after (higher is better).",
-    )
+    text = _registration_text(result)
     moving = SEQUENCE_LABELS["t2w"]
-    fixed = next((SEQUENCE_LABELS[n] for n in ("low_b", "adc", "dwi") if SEQUENCE_LABELS[n] in slices.sequences), None)
+    fixed = next((SEQUENCE_LABELS[n] for n in ("adc", "dwi") if SEQUENCE_LABELS[n] in slices.sequences), None)
     if fixed is None or moving not in slices.sequences:
         return Section("Registration of T2W to the diffusion images", text)
     picture = Picture(
@@ -195,6 +190,22 @@ def _registration(analysis: Analysis) -> Section | None:
         "Edges should follow the anatomy, and structures should run on across the checkerboard's 10 mm squares.",
     )
     return Section("Registration of T2W to the diffusion images", text, (picture,))
+
+
+def _registration_text(result: Registration) -> tuple[str, ...]:
+    """Verdict, and what was found where anything was."""
+    verdict = "Accepted" if result.accepted else "Not accepted, scanner geometry is kept"
+    text = [f"{verdict}: {result.reason.rstrip('.')}." if result.reason else f"{verdict}."]
+    compared = math.isfinite(result.agreement_mm)
+    if compared or result.metric_after:
+        found = "Shift" if result.accepted else "Found, but not used: shift"
+        text.append(
+            f"{found} in the gland region {result.displacement_mm:.1f} mm, rotation {result.rotation_deg:.1f}\u00b0; mutual information "
+            f"{_signed(result.metric_before)} nats before, {_signed(result.metric_after)} after (higher is better)."
+        )
+    if compared:
+        text.append(f"Registered again from elsewhere, the two halves of the region came within {result.agreement_mm:.1f} mm of it.")
+    return tuple(text)
 
 
 def _radscores(analysis: Analysis) -> Section | None:
@@ -240,7 +251,7 @@ def _model(analysis: Analysis) -> Section:
         ("kind", "clinical predictors alone" if model.kind == "clinical" else "clinical predictors and radscores"),
         ("notice", model.notice),
         ("checksum (sha256)", model.checksum or "not stored"),
-        ("cut-off", f"{analysis.cut_off:.3f} ({model.cut_off_rule})"),
+        ("cut-off", f"{analysis.cut_off:.3f} ({analysis.cut_off_rule})"),
         ("intercept", _minus(f"{analysis.intercept:.4f}")),
     ]
     if model.prevalence is not None:
@@ -248,10 +259,21 @@ def _model(analysis: Analysis) -> Section:
         rows.append(("intercept solved over", text))
     if model.imaging is not None:
         rows.append(("deep features", f"{model.imaging.backbone}, weights {model.imaging.weights}"))
-        rows += [(f"b-value of {SEQUENCE_LABELS.get(s, s)}", f"{b:g} s/mm\u00b2") for s, b in model.imaging.b_values.items()]
+    rows += _b_values(analysis)
     rows += [(f"cohort: {key}", _plain(value)) for key, value in model.cohort.items()]
     rows += [(key, _plain(value)) for key, value in model.provenance.items()]
     return Section("Model", table=Table(("", ""), tuple(rows)))
+
+
+def _b_values(analysis: Analysis) -> list[tuple[str, str]]:
+    """This case's b-values beside those that the model was made with."""
+    made_with = analysis.model.imaging.b_values if analysis.model.imaging else {}
+    rows = []
+    for name in dict.fromkeys((*made_with, *analysis.b_values)):
+        own = f"{analysis.b_values[name]:g} s/mm\u00b2 in this case" if name in analysis.b_values else "not known in this case"
+        trained = f"; the model was made with {made_with[name]:g} s/mm\u00b2" if name in made_with else ""
+        rows.append((f"b-value of {SEQUENCE_LABELS.get(name, name)}", own + trained))
+    return rows
 
 
 def _distribution(stated: Mapping[str, Any]) -> str:

@@ -26,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except HabitatPNIError as error:
         return _fail(str(error), WRONG_INPUT, options.verbose)
     except (KeyboardInterrupt, Cancelled):
-        return _fail("stopped; nothing was written", STOPPED, False)
+        return _fail("stopped; nothing half-written is left", STOPPED, False)
     except BrokenPipeError:
         return DONE
     except Exception as error:
@@ -65,7 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_phantom(command("phantom", "write a cohort of digital phantom patients"))
     _add_extract(command("extract", "extract the features of every case of a cohort table"))
     _add_train(command("train", "train and freeze a model from extracted features"))
-    _add_models(command("models", "list, show or verify frozen models"))
+    _add_models(command("models", "list, show or verify frozen models, or print a table to fill in"))
     _add_weights(command("weights", "list, download or remove pretrained network weights"))
     return parser
 
@@ -84,12 +84,12 @@ def _add_predict(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--low-b", type=Path, metavar="F", help="low-b DWI file, used for the registration")
     parser.add_argument("--b-value", type=float, metavar="B", help="b-value of --dwi in s/mm2, when the file does not say")
     parser.add_argument("--roi", type=Path, metavar="F", help="tumour outline: NRRD, NIfTI, MHA, .seg.nrrd or DICOM SEG")
-    parser.add_argument("--roi-segment", metavar="NAME", help="segment to take from the ROI file")
+    parser.add_argument("--roi-segment", metavar="NAME|LABEL|all", help="segment or label to take from the ROI file, or all")
     parser.add_argument("--roi-on", choices=("t2w", "dwi", "adc"), help="sequence the ROI was drawn on, when its grid does not tell")
     parser.add_argument("--clinical", type=_assignments, default={}, metavar="NAME=VALUE,...", help="e.g. age=63,mrt_stage=2,pi_rads=4")
     parser.add_argument("--model", required=True, metavar="NAME|FOLDER", help="frozen model (see habitatpni models list)")
     parser.add_argument("--prevalence", type=float, metavar="P", help="local prevalence (0 to 1) for a model with a solved intercept")
-    parser.add_argument("--case-id", default="case", metavar="ID", help="name of the case in outputs; no patient identifier")
+    parser.add_argument("--case-id", default="1", metavar="ID", help="name of the case in outputs (default 1); no patient identifier")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="OUT", help="output folder")
 
 
@@ -121,8 +121,8 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_models(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("action", choices=("list", "show", "verify"))
-    parser.add_argument("model", nargs="?", metavar="NAME|FOLDER", help="which model, for show and verify")
+    parser.add_argument("action", choices=("list", "show", "verify", "template"), help="template prints an empty cohort table")
+    parser.add_argument("model", nargs="?", metavar="NAME|FOLDER", help="which model, for show, verify and template")
 
 
 def _add_weights(parser: argparse.ArgumentParser) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -112,17 +113,30 @@ def train(options: argparse.Namespace) -> None:
 
 
 def models(options: argparse.Namespace) -> None:
-    """List the models, show a card, or verify one."""
+    """List the models, show a card, verify one, or print the header of a cohort table for it."""
+    from .cohort import IMAGE_COLUMNS
+
     if options.action == "list":
         for folder in installed_models():
-            model = load_model(folder)
+            try:
+                model = load_model(folder)
+            except ModelError as error:
+                print(error, file=sys.stderr)
+                continue
             print(f"{model.name} {model.version} ({model.kind}): {model.title}\n    {model.notice}")
+            if folder.name != model.name:
+                print(f"    To be asked for by its folder's name: {folder.name}")
         return
     if not options.model:
         raise ModelError(f"models {options.action} needs the name or folder of a model; see habitatpni models list")
     model = load_model(options.model)
     if options.action == "show":
         print(model.card)
+    elif options.action == "template":
+        print(",".join(("case_id", "centre", "split", "outcome", *IMAGE_COLUMNS, "b_dwi", "b_low_b", *(p.name for p in model.predictors))))
+        for p in model.predictors:
+            values = ", ".join(f"{level.value:g} = {level.label}" for level in p.levels) or f"{p.low:g} to {p.high:g} {p.unit}"
+            print(f"# {p.name}: {p.label}, {values}. {p.help}", file=sys.stderr)
     else:
         print(f"{model.name} {model.version}: schema and checksums are right (sha256 {model.checksum[:16]}...)")
 
@@ -149,11 +163,14 @@ def weights(options: argparse.Namespace) -> None:
 
 
 def _read_case(options: argparse.Namespace, model: FrozenModel) -> Case:
+    from .protocol import Protocol
+
+    protocol = Protocol.from_dict(dict(model.protocol), f"of model {model.name}")
     if options.dicom_folder is not None:
         from .imaging.dicom import read_dicom_case
-        from .protocol import Protocol
 
-        protocol = Protocol.from_dict(dict(model.protocol), f"of model {model.name}")
+        if options.low_b is not None or options.b_value is not None:
+            raise CaseError("--low-b and --b-value go with image files; in a DICOM folder --dwi SERIES:B chooses a b-value")
         return read_dicom_case(
             options.dicom_folder,
             roi=options.roi,
@@ -179,6 +196,7 @@ def _read_case(options: argparse.Namespace, model: FrozenModel) -> Case:
         clinical=options.clinical,
         b_values={"dwi": options.b_value} if options.b_value is not None else None,
         case_id=options.case_id,
+        diffusion=protocol.diffusion,
     )
 
 

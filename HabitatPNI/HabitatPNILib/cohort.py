@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from functools import lru_cache
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,11 +19,11 @@ import SimpleITK as sitk
 
 from . import __version__
 from .case import Case
-from .errors import CohortError, HabitatPNIError
+from .errors import Cancelled, CohortError, HabitatPNIError
 from .frozen_model import HabitatCentroids
 from .habitats.clustering import HabitatClusterer, draw_voxels
 from .preparation import map_habitats, prepare
-from .prepared_store import StoredCase, load_stored, load_volumes, store_case
+from .prepared_store import STORE_FORMAT, StoredCase, load_stored, load_volumes, store_case
 from .progress import Progress, no_progress, part
 from .protocol import DeepSection, Protocol
 from .storage import write_text
@@ -48,6 +50,7 @@ class Extraction:
     b_values : median b-values in s/mm2 of ``dwi`` and ``low_b`` over the training cases
     failures : reason by case
     phantom : whether any case is a digital phantom, so that the model can only be a demonstration
+    training : cases from which the habitats were learned
     """
 
     features: pd.DataFrame
@@ -57,6 +60,7 @@ class Extraction:
     b_values: Mapping[str, float]
     failures: Mapping[str, str]
     phantom: bool
+    training: tuple[str, ...]
 
 
 def read_cohort(path: Path) -> pd.DataFrame:
@@ -64,7 +68,8 @@ def read_cohort(path: Path) -> pd.DataFrame:
 
     Columns: ``case_id``, ``split`` (training, internal, external), ``outcome`` (0/1), optionally ``centre``; images as
     paths relative to the table (``t2w``, ``dwi``, ``adc``, ``low_b``, ``roi``; b-values in ``b_dwi``, ``b_low_b``) or a
-    ``dicom`` folder with ``roi``; every other column is a clinical value.
+    ``dicom`` folder with ``roi``; ``roi_segment`` and ``roi_on`` where the outline needs them; every other column is a
+    clinical value.
 
     Raises
     ------
@@ -96,7 +101,7 @@ def read_cohort(path: Path) -> pd.DataFrame:
 
 def clinical_columns(table: pd.DataFrame) -> list[str]:
     """Columns of a cohort table that are clinical values."""
-    known = {*IMAGE_COLUMNS, "dicom", "centre", "split", "outcome", "b_dwi", "b_low_b", "true_probability"}
+    known = {*IMAGE_COLUMNS, "dicom", "roi_segment", "roi_on", "centre", "split", "outcome", "b_dwi", "b_low_b", "true_probability"}
     return [c for c in table.columns if c not in known]
 
 
@@ -105,11 +110,13 @@ def load_case(case_id: str, row: Mapping[str, Any], folder: Path, protocol: Prot
     from .imaging.dicom import read_dicom_case
     from .imaging.files import read_case_files
 
-    paths: dict[str, Any] = {c: folder / str(row[c]) for c in IMAGE_COLUMNS if isinstance(row.get(c), str)}
-    if isinstance(row.get("dicom"), str):
-        return read_dicom_case(folder / row["dicom"], roi=paths.get("roi"), diffusion=protocol.diffusion, case_id=case_id)
+    paths: dict[str, Any] = {c: folder / str(row[c]) for c in IMAGE_COLUMNS if _is_given(row.get(c))}
+    outline: dict[str, Any] = {c: str(row[c]) for c in ("roi_segment", "roi_on") if _is_given(row.get(c))}
+    if _is_given(row.get("dicom")):
+        dicom = folder / str(row["dicom"])
+        return read_dicom_case(dicom, roi=paths.get("roi"), **outline, diffusion=protocol.diffusion, case_id=case_id)
     b_values = {name: float(row[f"b_{name}"]) for name in ("dwi", "low_b") if _is_number(row.get(f"b_{name}"))}
-    return read_case_files(**paths, b_values=b_values or None, case_id=case_id)
+    return read_case_files(**paths, **outline, b_values=b_values or None, case_id=case_id, diffusion=protocol.diffusion)
 
 
 def extract(cohort: Path, protocol: Protocol, out: Path, jobs: int = 1, progress: Progress = no_progress) -> Extraction:
@@ -135,22 +142,25 @@ def extract(cohort: Path, protocol: Protocol, out: Path, jobs: int = 1, progress
     from .features.table import write_feature_table
 
     table = read_cohort(cohort)
+    progress(0.0, "Loading the network")
+    sha256 = _extractor(protocol.deep).weights_sha256
     prepared, failures = _prepare_all(table, cohort.parent, protocol, out / "prepared", jobs, part(progress, 0.0, 0.5))
     training = [c for c in table.index if table.at[c, "split"] == "training" and c in prepared]
     if not training:
         raise CohortError(f"{cohort.name}: no training case could be prepared; see failures.csv: {next(iter(failures.values()), 'no row')}")
     centroids = _learn_habitats([prepared[c].path for c in training], protocol) if protocol.habitats.scope == "cohort" else None
-    rows, sha256 = _features_all({c: p.path for c, p in prepared.items()}, protocol, centroids, jobs, failures, part(progress, 0.5, 0.99))
+    rows = _features_all({c: p.path for c, p in prepared.items()}, protocol, centroids, jobs, failures, part(progress, 0.5, 0.99))
     b_values = _median_b_values([prepared[c].b_values for c in training])
     phantom = any(p.phantom for p in prepared.values())
     features = pd.DataFrame.from_dict({c: rows[c] for c in table.index if c in rows}, orient="index")
     features.index.name = "case_id"
     write_feature_table(features, out / "features.parquet")
-    _write_extraction(out, protocol, centroids, sha256, b_values, phantom)
+    extraction = Extraction(features, protocol, centroids, sha256, b_values, failures, phantom, tuple(training))
+    _write_extraction(extraction, out)
     failed = pd.DataFrame({"case_id": list(failures), "reason": list(failures.values())})
     write_text(out / "failures.csv", failed.to_csv(index=False, lineterminator="\n"))
     progress(1.0, "Features written")
-    return Extraction(features, protocol, centroids, sha256, b_values, failures, phantom)
+    return extraction
 
 
 def load_extraction(out: Path) -> Extraction:
@@ -176,7 +186,16 @@ def load_extraction(out: Path) -> Extraction:
         failed = pd.read_csv(out / "failures.csv", dtype=str)
         features = read_feature_table(out / "features.parquet")
         failures = dict(zip(failed["case_id"], failed["reason"], strict=True))
-        return Extraction(features, protocol, centroids, values["weights_sha256"], values["b_values"], failures, values["phantom"])
+        return Extraction(
+            features=features,
+            protocol=protocol,
+            centroids=centroids,
+            weights_sha256=values["weights_sha256"],
+            b_values=values["b_values"],
+            failures=failures,
+            phantom=values["phantom"],
+            training=tuple(values["training"]),
+        )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise CohortError(
             f"{out} does not hold the features of a cohort ({error.__class__.__name__}); run habitatpni extract first"
@@ -206,19 +225,18 @@ def _features_all(
     jobs: int,
     failures: dict[str, str],
     progress: Progress,
-) -> tuple[dict[str, dict[str, float]], str]:
+) -> dict[str, dict[str, float]]:
     rows: dict[str, dict[str, float]] = {}
-    sha256 = ""
     tasks = [(c, path, protocol, centroids) for c, path in prepared.items()]
     for i, (case_id, result) in enumerate(_run(_features_one, tasks, jobs), start=1):
         progress(i / len(tasks), f"Deep features of {i} of {len(tasks)} cases")
         if isinstance(result, str):
             failures[case_id] = result
         else:
-            rows[case_id], sha256 = result
+            rows[case_id] = result
     if not rows:
         raise CohortError(f"No case gave features: {next(iter(failures.values()), 'the cohort is empty')}")
-    return rows, sha256
+    return rows
 
 
 def _run(function: Any, tasks: list[tuple[Any, ...]], jobs: int) -> Iterator[tuple[str, Any]]:
@@ -237,17 +255,31 @@ def _run(function: Any, tasks: list[tuple[Any, ...]], jobs: int) -> Iterator[tup
 
 
 def _guarded(function: Any, task: tuple[Any, ...]) -> Any:
+    """The result, or the reason in words: whatever goes wrong in one case must not stop the others."""
     try:
         return function(*task)
     except HabitatPNIError as error:
         return str(error)
+    except Cancelled:
+        raise
+    except Exception as error:
+        return f"Case {task[0]}: unexpected {type(error).__name__}: {' '.join(str(error).split())}"
 
 
 def _one_thread() -> None:
+    """Start of a worker process: one thread, and an end when the parent ends."""
     import torch
 
+    Thread(target=_leave_with_parent, daemon=True).start()
     torch.set_num_threads(1)
     sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
+
+
+def _leave_with_parent() -> None:
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _prepare_one(case_id: str, row: dict[str, Any], folder: Path, protocol: Protocol, store: Path) -> StoredCase:
@@ -260,13 +292,14 @@ def _prepare_one(case_id: str, row: dict[str, Any], folder: Path, protocol: Prot
 
 def _key(row: Mapping[str, Any], folder: Path, protocol: Protocol) -> str:
     """Hash of everything that decides the prepared volumes: files, protocol sections, version."""
-    digest = hashlib.sha256(__version__.encode())
+    digest = hashlib.sha256(f"{__version__} {STORE_FORMAT}".encode())
     for section in (protocol.diffusion, protocol.registration, protocol.preprocessing):
         digest.update(section.model_dump_json().encode())
-    digest.update(repr((protocol.sequences, protocol.fixed, protocol.deep.margin_mm, row.get("b_dwi"), row.get("b_low_b"))).encode())
+    options = [row.get(c) for c in ("b_dwi", "b_low_b", "roi_segment", "roi_on")]
+    digest.update(repr((protocol.sequences, protocol.fixed, protocol.deep.margin_mm, options)).encode())
     for column in (*IMAGE_COLUMNS, "dicom"):
-        if isinstance(row.get(column), str):
-            for file in _files(folder / row[column]):
+        if _is_given(row.get(column)):
+            for file in _files(folder / str(row[column])):
                 digest.update(column.encode() + file.read_bytes())
     return digest.hexdigest()[:32]
 
@@ -295,11 +328,11 @@ def _extractor(settings: DeepSection) -> DeepExtractor:
     return DeepExtractor(settings)
 
 
-def _features_one(case_id: str, path: Path, protocol: Protocol, centroids: HabitatCentroids | None) -> tuple[dict[str, float], str]:
+def _features_one(case_id: str, path: Path, protocol: Protocol, centroids: HabitatCentroids | None) -> dict[str, float]:
     extractor = _extractor(protocol.deep)
     preprocessed = load_volumes(path)
     regions = map_habitats(preprocessed, protocol.habitats, protocol.sequences, centroids).regions()
-    return dict(extractor.extract(preprocessed.normalised, regions)), extractor.weights_sha256
+    return dict(extractor.extract(preprocessed.normalised, regions))
 
 
 def _median_b_values(rows: list[Mapping[str, float]]) -> dict[str, float]:
@@ -307,15 +340,14 @@ def _median_b_values(rows: list[Mapping[str, float]]) -> dict[str, float]:
     return {name: float(np.median([row[name] for row in rows if name in row])) for name in names}
 
 
-def _write_extraction(
-    out: Path, protocol: Protocol, centroids: HabitatCentroids | None, sha256: str, b_values: Mapping[str, float], phantom: bool
-) -> None:
+def _write_extraction(extraction: Extraction, out: Path) -> None:
     values = {
-        "protocol": protocol.to_dict(),
-        "centroids": vars(centroids) if centroids else None,
-        "weights_sha256": sha256,
-        "b_values": dict(b_values),
-        "phantom": phantom,
+        "protocol": extraction.protocol.to_dict(),
+        "centroids": vars(extraction.centroids) if extraction.centroids else None,
+        "weights_sha256": extraction.weights_sha256,
+        "b_values": dict(extraction.b_values),
+        "phantom": extraction.phantom,
+        "training": list(extraction.training),
         "version": __version__,
     }
     write_text(out / "extraction.json", json.dumps(values, indent=1) + "\n")
@@ -324,6 +356,10 @@ def _write_extraction(
 def _rows(index: Iterable[Any]) -> str:
     numbers = [str(int(i) + 2) for i in index]
     return ", ".join(numbers[:5]) + (" ..." if len(numbers) > 5 else "")
+
+
+def _is_given(value: object) -> bool:
+    return value is not None and str(value) not in {"", "nan"}
 
 
 def _is_number(value: object) -> bool:

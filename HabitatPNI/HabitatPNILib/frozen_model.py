@@ -16,6 +16,7 @@ from typing import Any
 
 from . import RESEARCH_USE_ONLY
 from .errors import ModelError
+from .model_checks import check_finite, check_model
 from .predictors import Predictor
 from .resources import resource_folder
 from .storage import write_text
@@ -176,7 +177,7 @@ def load_model(name_or_folder: str | Path) -> FrozenModel:
     Raises
     ------
     ModelError
-        naming the file and field that is missing, of another schema, or does not match its checksum
+        naming the file and field that is missing, of another schema, does not match its checksum, or does not fit the others
     """
     folder = find_model(name_or_folder)
     path = folder / "model.json"
@@ -189,7 +190,9 @@ def load_model(name_or_folder: str | Path) -> FrozenModel:
         found = values.get("schema") if isinstance(values, dict) else None
         raise ModelError(f"Model {folder.name}: field schema is {found!r}, this version reads {SCHEMA!r}; use a matching version")
     _verify_checksum(text, values, folder.name)
+    check_finite(values, folder.name)
     model = _from_values(values, folder)
+    check_model(model, folder.name)
     for name, digest in model.files.items():
         file = folder / name
         if not file.is_file():
@@ -200,17 +203,31 @@ def load_model(name_or_folder: str | Path) -> FrozenModel:
 
 
 def write_model(model: FrozenModel, folder: Path, card: str) -> FrozenModel:
-    """Write ``model.json`` and ``card.md`` and return the model as loaded again from there."""
-    folder.mkdir(parents=True, exist_ok=True)
-    write_text(folder / "card.md", card)
+    """Write ``model.json`` and ``card.md`` and return the model as loaded again from there.
+
+    Raises
+    ------
+    ModelError
+        when it could not be loaded again; then nothing is written
+    OutputError
+        when a file cannot be written
+    """
     values = _to_values(model)
+    check_finite(values, folder.name)
+    check_model(model, folder.name)
+    _write_values(values, folder, card)
+    return load_model(folder)
+
+
+def _write_values(values: dict[str, Any], folder: Path, card: str) -> None:
+    """Write the card, and the values with their checksums."""
+    write_text(folder / "card.md", card)
     values["files"] = {"card.md": hashlib.sha256(card.encode("utf-8")).hexdigest()}
     values["section_checksums"] = {key: _digest(value) for key, value in values.items()}
     values["checksum"] = _UNSIGNED
     text = json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
     digest = hashlib.sha256(text.encode("utf-8")).hexdigest()
     write_text(folder / "model.json", text.replace(_UNSIGNED, digest))
-    return load_model(folder)
 
 
 def _verify_checksum(text: str, values: dict[str, Any], name: str) -> None:

@@ -21,15 +21,17 @@ def centre(image: sitk.Image) -> np.ndarray:
 
 
 def canonical(image: sitk.Image) -> sitk.Image:
-    """Copy with its geometry rounded to far below any scanner's accuracy (origin 1e-6 mm, spacing 1e-8 mm, cosines 1e-9).
+    """The same 3D image in one form: axes ordered and flipped towards L, P, S, and the last digits of its geometry rounded.
 
-    File formats and MRML's RAS matrices give the same grid with other last bits. Rounding makes these equal, so that an
-    optimiser downstream walks the same path whichever face a case came through.
+    Programs store one volume with its rows, columns or slices in other orders; what looks at slices (a network, say) must
+    not see the difference. File formats and MRML's RAS matrices also give the same grid with other last bits: rounding far
+    below any scanner's accuracy (origin 1e-6 mm, spacing 1e-8 mm, cosines 1e-9) makes these equal, so that an optimiser
+    downstream walks the same path whichever way a case came in.
     """
-    result = sitk.Image(image)
-    result.SetOrigin([round(v, 6) for v in image.GetOrigin()])
-    result.SetSpacing([round(v, 8) for v in image.GetSpacing()])
-    result.SetDirection([round(v, 9) + 0.0 for v in image.GetDirection()])
+    result = sitk.DICOMOrient(image, "LPS")
+    result.SetOrigin([round(v, 6) for v in result.GetOrigin()])
+    result.SetSpacing([round(v, 8) for v in result.GetSpacing()])
+    result.SetDirection([round(v, 9) + 0.0 for v in result.GetDirection()])
     return result
 
 

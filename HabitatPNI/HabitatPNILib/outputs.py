@@ -15,6 +15,7 @@ from .colours import habitat_rgb
 from .errors import OutputError
 from .storage import output_folder, write_file, write_text
 
+EVERY_OUTPUT = ("analysis.json", "report.html", "t2w.nrrd", "dwi.nrrd", "adc.nrrd", "roi.nrrd", "habitats.seg.nrrd", "scene.mrb")
 SceneWriter = Callable[[Analysis, Path], None]
 
 
@@ -23,7 +24,7 @@ def write_analysis(analysis: Analysis, folder: Path, write_scene: SceneWriter | 
 
     Parameters
     ----------
-    folder : made if need be; files of an earlier analysis are replaced once all new ones are complete
+    folder : made if need be; all files of an earlier analysis are replaced or removed once the new ones are complete
     write_scene : writes the MRML scene (it needs Slicer or slicer-core, which this floor does not know)
 
     Returns
@@ -46,7 +47,12 @@ def write_analysis(analysis: Analysis, folder: Path, write_scene: SceneWriter | 
             write_segmentation(analysis.habitat_map, [f"Habitat {h.label}" for h in analysis.habitats], temporary / "habitats.seg.nrrd")
         if write_scene is not None and analysis.images:
             write_scene(analysis, temporary / "scene.mrb")
-        return sorted(p.name for p in temporary.iterdir())
+        written = sorted(p.name for p in temporary.iterdir())
+    # What an earlier analysis left and this one has not replaced would be another patient's beside this one's report.
+    for name in EVERY_OUTPUT:
+        if name not in written:
+            (folder / name).unlink(missing_ok=True)
+    return written
 
 
 def write_image(image: sitk.Image, path: Path) -> None:

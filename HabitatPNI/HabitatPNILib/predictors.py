@@ -96,15 +96,22 @@ def code_values(predictors: Iterable[Predictor], values: Mapping[str, object], c
     Raises
     ------
     CaseError
-        naming every predictor that is missing or unknown
+        naming every predictor that is missing, with its coding
     """
     predictors = list(predictors)
     given = {k: v for k, v in values.items() if v is not None and str(v).strip() not in {"", "nan"}}
-    missing = [p.name for p in predictors if p.name not in given]
+    missing = [p for p in predictors if p.name not in given]
     if missing:
-        example = ",".join(f"{name}=..." for name in missing)
-        raise CaseError(f"Case {case_id}: clinical values are missing: {', '.join(missing)}; give them with --clinical {example}")
+        names = ", ".join(p.name for p in missing)
+        example = ",".join(f"{p.name}={p.levels[0].value if p.levels else p.low:g}" for p in missing)
+        raise CaseError(f"Case {case_id}: clinical values are missing: {names}; give them with --clinical, e.g. {example}")
     return {p.name: p.code(given[p.name], case_id) for p in predictors}
+
+
+def unknown_values(predictors: Iterable[Predictor], values: Mapping[str, object]) -> list[str]:
+    """A sentence on the values that are none of the model's predictors, if there are any."""
+    others = sorted(set(values) - {p.name for p in predictors})
+    return [f"Not predictors of this model, and not used: {', '.join(others)}"] if others else []
 
 
 def range_warnings(predictors: Iterable[Predictor], coded: Mapping[str, float]) -> list[str]:

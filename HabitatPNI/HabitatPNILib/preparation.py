@@ -10,7 +10,7 @@ import SimpleITK as sitk
 
 from .case import DIFFUSION, SEQUENCE_LABELS, Case
 from .frozen_model import HabitatCentroids
-from .geometry import like
+from .geometry import like, same_grid
 from .habitats.clustering import HabitatClusterer, assign, standardise
 from .habitats.validity import KCurve, k_curve
 from .imaging.preprocessing import Preprocessed, preprocess
@@ -104,6 +104,15 @@ def _align(
         return None, {}, warnings
     group = [name for name in case.images if name not in others]
     fixed_image, moving_image = case.images[_reference(group)], case.images[_reference(moving)]
+    if _reference(group) == "dwi" or _reference(moving) == "dwi":
+        warnings.append(
+            "Neither ADC nor low b lies on the DWI's grid: the registration rests on the high-b image, which shows little anatomy"
+        )
+    if case.roi_frame in group and any(same_grid(case.images[case.roi_frame], case.images[name]) for name in moving):
+        warnings.append(
+            f"{SEQUENCE_LABELS[moving[0]]} and {SEQUENCE_LABELS[case.roi_frame]} share one grid: the outline is taken as drawn on "
+            f"{SEQUENCE_LABELS[case.roi_frame]}; if it was drawn on the other say so with --roi-on"
+        )
     registration = register_rigid(fixed_image, moving_image, settings=settings, progress=progress)
     if not registration.accepted:
         warnings.append(f"Registration was not accepted, scanner geometry is kept: {registration.reason}")

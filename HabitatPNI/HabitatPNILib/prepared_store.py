@@ -13,6 +13,9 @@ import SimpleITK as sitk
 from .imaging.preprocessing import Preprocessed
 from .storage import write_file
 
+STORE_FORMAT = 2
+"""Raise this whenever registration, preprocessing or the stored arrays change: volumes stored before are then made anew."""
+
 
 @dataclass(frozen=True)
 class StoredCase:

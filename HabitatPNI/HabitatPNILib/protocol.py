@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from .errors import ProtocolError
 from .resources import resource_folder
@@ -16,6 +16,7 @@ SequenceName = Literal["t2w", "dwi", "adc"]
 Normalisation = Literal["zscore_fov", "zscore_roi", "quantitative"]
 Interpolation = Literal["bspline", "linear"]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
+_INTERPOLATION: dict[SequenceName, Interpolation] = {"t2w": "bspline", "dwi": "bspline", "adc": "linear"}
 
 
 class Section(BaseModel):
@@ -47,12 +48,21 @@ class PreprocessingSection(Section):
     spacing_mm: tuple[float, float, float] = (1.0, 1.0, 1.0)
     n4: tuple[SequenceName, ...] = ()
     clip_sigma: float | None = Field(None, gt=0, description="clip intensities beyond this many standard deviations")
-    interpolation: dict[SequenceName, Interpolation] = {"t2w": "bspline", "dwi": "bspline", "adc": "linear"}
+    interpolation: dict[SequenceName, Interpolation] = dict(_INTERPOLATION)
     # A quantitative sequence (ADC) enters the habitats in its own units; the network's pictures are z-scored all the same.
-    normalisation: dict[SequenceName, Normalisation] = {"t2w": "zscore_fov", "dwi": "zscore_fov", "adc": "zscore_fov"}
+    normalisation: dict[SequenceName, Normalisation] = dict.fromkeys(_INTERPOLATION, "zscore_fov")
     lesions: Literal["union", "largest"] = "union"
     min_roi_voxels: int = Field(64, ge=1)
     min_acquired_voxels: int = Field(30, ge=1)
+
+    @field_validator("interpolation", "normalisation", mode="before")
+    @classmethod
+    def _complete(cls, given: Any, info: ValidationInfo) -> Any:
+        """A protocol that names some sequences leaves the others at their defaults."""
+        defaults: dict[Any, Any] = (
+            dict(_INTERPOLATION) if info.field_name == "interpolation" else dict.fromkeys(_INTERPOLATION, "zscore_fov")
+        )
+        return {**defaults, **given} if isinstance(given, dict) else given
 
     @model_validator(mode="after")
     def _positive_spacing(self) -> PreprocessingSection:
@@ -72,6 +82,12 @@ class HabitatSection(Section):
     min_voxels: int = Field(8, ge=1, description="a habitat with fewer voxels counts as absent")
     seed: int = 7
 
+    @model_validator(mode="after")
+    def _range(self) -> HabitatSection:
+        if not 2 <= self.k_range[0] <= self.k_range[1]:
+            raise ValueError("k_range must be two ascending numbers from 2 on")
+        return self
+
 
 class DeepSection(Section):
     """Deep features of every region and sequence."""
@@ -83,6 +99,12 @@ class DeepSection(Section):
     window: tuple[float, float] = Field((-3.0, 3.0), description="z-values mapped to 0 and 1")
     outside: Literal["minimum", "kept"] = "minimum"
     slices: Literal["largest", "mean", "2.5d"] = "largest"
+
+    @model_validator(mode="after")
+    def _window(self) -> DeepSection:
+        if not self.window[0] < self.window[1]:
+            raise ValueError("window must be two ascending z-values")
+        return self
 
 
 class SelectionSection(Section):
@@ -131,6 +153,13 @@ class Protocol(Section):
     selection: SelectionSection = SelectionSection()
     clinical: ClinicalSection = ClinicalSection()
     combined: CombinedSection = CombinedSection()
+
+    @model_validator(mode="after")
+    def _names_fit(self) -> Protocol:
+        for key, name in (("fixed", self.fixed), ("habitats.order_by", self.habitats.order_by)):
+            if name not in self.sequences:
+                raise ValueError(f"{key} is {name}, which is not among the sequences")
+        return self
 
     @property
     def regions(self) -> tuple[str, ...]:

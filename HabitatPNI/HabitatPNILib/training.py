@@ -87,6 +87,7 @@ def train(extraction: Extraction, cohort: pd.DataFrame, identity: Identity, fold
     protocol = extraction.protocol
     table = cohort.loc[[c for c in cohort.index if c in extraction.features.index]]
     training = table.index[table["split"] == "training"]
+    _same_training_cases(extraction, cohort)
     y = table.loc[training, "outcome"].astype(int)
     predictors, clinical = _clinical(table, training, protocol)
     univariate = univariate_screen(clinical.loc[training], y)
@@ -96,14 +97,18 @@ def train(extraction: Extraction, cohort: pd.DataFrame, identity: Identity, fold
     signatures: dict[str, LassoSignature] = {}
     frozen: dict[str, Signature] = {}
     cross_fitted: dict[str, pd.Series] = {}
+    every_oof: dict[str, pd.Series] = {}
     for i, region in enumerate(protocol.regions):
         step = part(progress, i / len(protocol.regions), (i + 1) / len(protocol.regions))
         estimator, oof = _radscore(extraction.features.loc[training], y, region, protocol, step)
-        if estimator.n_selected_:
+        every_oof[region] = oof
+        if estimator.n_selected_ and _auc(y[oof.notna()], oof.dropna()) > 0.5:
             signatures[region], cross_fitted[region] = estimator, oof
             frozen[region] = _freeze_signature(estimator, oof)
     if not frozen:
-        raise CohortError("LASSO kept no feature in any region: the images say nothing about the outcome; use a clinical model")
+        raise CohortError(
+            "No region's radscore ranks unseen patients better than chance: the images say nothing here; use a clinical model"
+        )
 
     radscores = pd.DataFrame(
         {r: [radscore(row, s) for _, row in extraction.features[list(s.features)].iterrows()] for r, s in frozen.items()},
@@ -120,8 +125,12 @@ def train(extraction: Extraction, cohort: pd.DataFrame, identity: Identity, fold
 
     performance = _performance(table, probabilities, np.asarray(logistic.probability(terms)), protocol)
     performance += _clinical_performance(table, clinical_model.probability(clinical))
+    performance += [
+        _row(f"training, cross-fitted radscore of {region}{'' if region in frozen else ' (left out)'}", y[oof.notna()], oof.dropna())
+        for region, oof in every_oof.items()
+    ]
     model = FrozenModel(
-        **_identity(identity),
+        **_identity(identity, extraction.phantom),
         kind="combined",
         protocol=protocol.to_dict(),
         predictors=tuple(p for p in predictors if p.name in kept),
@@ -138,7 +147,7 @@ def train(extraction: Extraction, cohort: pd.DataFrame, identity: Identity, fold
             signatures=frozen,
         ),
         performance=tuple(performance),
-        provenance={"versions": versions(), "failed_cases": len(extraction.failures)},
+        provenance={"versions": versions(), "cases_without_features": len(cohort) - len(table)},
     )
     loaded = write_model(model, folder, model_card(model, univariate))
     return Trained(loaded, signatures, radscores, oof_scores, univariate, clinical_model, probabilities)
@@ -246,12 +255,28 @@ def _clinical_performance(table: pd.DataFrame, probabilities: np.ndarray) -> lis
 
 
 def _row(name: str, y: Any, p: Any) -> dict[str, Any]:
-    from sklearn.metrics import roc_auc_score
-
-    y, p = np.asarray(y, dtype=int), np.asarray(p, dtype=float)
-    auc = float(roc_auc_score(y, p)) if 0 < y.sum() < len(y) else math.nan
+    y = np.asarray(y, dtype=int)
+    auc = _auc(y, p)
     return {"cohort": name, "n": len(y), "events": int(y.sum()), "auc": None if math.isnan(auc) else round(auc, 4)}
 
 
-def _identity(identity: Identity) -> dict[str, Any]:
-    return {**vars(identity), "cohort": dict(identity.cohort)}
+def _auc(y: Any, score: Any) -> float:
+    from sklearn.metrics import roc_auc_score
+
+    y = np.asarray(y, dtype=int)
+    return float(roc_auc_score(y, np.asarray(score, dtype=float))) if 0 < y.sum() < len(y) else math.nan
+
+
+def _identity(identity: Identity, phantom: bool) -> dict[str, Any]:
+    """A model that saw a phantom is a demonstration, whatever is said of it."""
+    return {**vars(identity), "cohort": dict(identity.cohort), "demonstration": identity.demonstration or phantom}
+
+
+def _same_training_cases(extraction: Extraction, cohort: pd.DataFrame) -> None:
+    """The habitats were learned from the training cases: a table that has moved one of them elsewhere would test on it."""
+    now = set(cohort.index[cohort["split"] == "training"])
+    moved = sorted(set(extraction.training) - now)
+    if moved:
+        raise CohortError(
+            f"{len(moved)} cases that shaped the habitats are no longer training cases (first {moved[0]}); run habitatpni extract again"
+        )

@@ -43,6 +43,7 @@ class HabitatClusterer:
         """
         from sklearn.cluster import KMeans
         from sklearn.preprocessing import StandardScaler
+        from threadpoolctl import threadpool_limits
 
         distinct = len(np.unique(vectors, axis=0))
         if distinct < self.k:
@@ -51,7 +52,8 @@ class HabitatClusterer:
                 f"ask for at most {max(distinct, 1)} (protocol habitats.k)"
             )
         scaler = StandardScaler().fit(vectors)
-        means = KMeans(self.k, n_init=10, random_state=self.seed).fit(scaler.transform(vectors)).cluster_centers_
+        with threadpool_limits(1):  # sums over several threads differ in their last bits
+            means = KMeans(self.k, n_init=10, random_state=self.seed).fit(scaler.transform(vectors)).cluster_centers_
         order = np.argsort(means[:, self.sequences.index(self.order_by)], kind="stable")
         self.centroids_ = HabitatCentroids(
             sequences=self.sequences,

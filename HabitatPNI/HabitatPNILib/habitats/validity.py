@@ -40,13 +40,15 @@ def k_curve(vectors: np.ndarray, k_range: tuple[int, int], seed: int, progress: 
     """
     from sklearn.cluster import KMeans
     from sklearn.metrics import calinski_harabasz_score, davies_bouldin_score, silhouette_score
+    from threadpoolctl import threadpool_limits
 
     distinct = len(np.unique(vectors, axis=0))
     ks = [k for k in range(k_range[0], k_range[1] + 1) if k < distinct]
     rows = []
     for i, k in enumerate(ks):
         progress(i / len(ks), f"Trying {k} habitats")
-        labels = KMeans(k, n_init=4, random_state=seed).fit_predict(vectors)
+        with threadpool_limits(1):  # sums over several threads differ in their last bits
+            labels = KMeans(k, n_init=4, random_state=seed).fit_predict(vectors)
         sample = min(SILHOUETTE_SAMPLE, len(vectors) - 1)
         rows.append(
             (

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 import SimpleITK as sitk
 
-from ..case import SEQUENCE_LABELS, Case, Choice
+from ..case import Case, Choice, check_different
 from ..errors import CaseError
 from ..geometry import same_grid
 from ..protocol import DiffusionSection
@@ -27,7 +27,7 @@ def assemble_case(
     b_values: Mapping[str, float],
     *,
     clinical: Mapping[str, float] | None = None,
-    case_id: str = "case",
+    case_id: str = "1",
     diffusion: DiffusionSection | None = None,
     choices: Iterable[Choice] = (),
     diffusion_images: Mapping[float, sitk.Image] | None = None,
@@ -50,10 +50,8 @@ def assemble_case(
     """
     diffusion = diffusion or DiffusionSection()
     images, choices, warnings = dict(images), list(choices), []
+    check_different(images, case_id)  # before a unit is changed
     known: dict[str, float] = {name: b_values[name] for name in ("dwi", "low_b") if name in b_values and name in images}
-    for name in ("dwi", "low_b"):
-        if name in images and name not in known:
-            warnings.append(f"the b-value of {SEQUENCE_LABELS[name]} is not known: it cannot be compared with the model's")
     if known.get("dwi", diffusion.min_b) < diffusion.min_b:
         warnings.append(f"the highest b-value is {known['dwi']:g} s/mm2, below the {diffusion.min_b:g} that the protocol asks for")
     try:

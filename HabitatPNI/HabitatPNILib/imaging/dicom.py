@@ -38,7 +38,7 @@ def read_dicom_case(
     dwi: Override = None,
     adc: Override = None,
     clinical: Mapping[str, float] | None = None,
-    case_id: str = "case",
+    case_id: str = "1",
     diffusion: DiffusionSection | None = None,
     progress: Progress = no_progress,
 ) -> Case:
@@ -67,7 +67,7 @@ def read_dicom_case(
     ------
     CaseError
         the folder is unreadable, holds two patients or examinations, lacks a sequence, or a series taken has missing,
-        repeated or truncated slices; the outline is empty or does not belong to the case
+        repeated or truncated slices; the outline is empty, another patient's or does not belong to the case
     """
     reader = _Reader(Path(folder), case_id, diffusion or DiffusionSection())
     reader.scan((t2w, dwi, adc), part(progress, 0.0, 0.5))
@@ -123,9 +123,7 @@ class _Reader:
     def read_dwi(self, override: Override) -> None:
         if self._read_file("dwi", override):
             b = b_value_of(self.images["dwi"])
-            if b is None:
-                self.warnings.append("the b-value of DWI is not known: it cannot be compared with the model's")
-            else:
+            if b is not None:
                 self.b_values["dwi"] = b
             return
         found = select.usable(self.candidates, "dwi")
@@ -172,15 +170,18 @@ class _Reader:
         if len(frames) > 1:
             self.warnings.append("the series taken have different frames of reference: the patient may have been repositioned between them")
         try:
-            mask, frame = attach_roi(self.images, roi, segment, roi_on, self.case_id)
-            if roi is not None:
-                file = fingerprint(roi) + (f", segment {segment}" if segment else "")
-                self.choices.append(Choice("roi", file, f"on the grid of {frame}"))
+            outline = attach_roi(self.images, roi, segment, roi_on, self.case_id, self._patient())
+            self.choices += outline.choices
+            drawn_on = {self.taken[outline.frame].series.frame_of_reference} if outline.frame in self.taken else frames
+            if outline.frame_of_reference and any(drawn_on) and outline.frame_of_reference not in drawn_on:
+                self.warnings.append(
+                    "the DICOM SEG has another frame of reference than the series it is laid on: check that it lies on the tumour"
+                )
             return Case(
                 case_id=self.case_id,
                 images=self.images,
-                roi=mask,
-                roi_frame=frame,
+                roi=outline.roi,
+                roi_frame=outline.frame,
                 clinical=dict(clinical or {}),
                 b_values=self.b_values,
                 provenance=tuple(self.choices),
@@ -189,6 +190,11 @@ class _Reader:
         except CaseError as error:
             origins = ", ".join(f"{name.upper()} read from {where}" for name, where in self.origins.items())
             raise CaseError(f"{error} ({origins})") from error
+
+    def _patient(self) -> str:
+        """PatientID of the examination; empty where its files have none."""
+        # A series without an ID keeps name and birth date in its place, which other software may write differently.
+        return next((s.series.patient[0] for s in self.headers if len(s.series.patient) == 1), "")
 
     def _read(self, name: str, candidate: Candidate, choice: Choice) -> None:
         self.images[name] = self._volume(candidate, name.upper().replace("LOW_B", "low-b DWI"))

@@ -41,7 +41,7 @@ def read_case_files(
     roi_on: str | None = None,
     clinical: Mapping[str, float] | None = None,
     b_values: Mapping[str, float] | None = None,
-    case_id: str = "case",
+    case_id: str = "1",
     diffusion: DiffusionSection | None = None,
 ) -> Case:
     """Case from image files.
@@ -78,17 +78,24 @@ def read_case_files(
         raise CaseError(f"Case {case_id}: {error}") from error
     if by_b and isinstance(dwi, Mapping):
         _take_b_values(by_b, {float(b): fingerprint(p) for b, p in dwi.items()}, images, known, choices)
-    if any(image.HasMetaDataKey(PHANTOM) for image in images.values()):
+    if images and all(image.HasMetaDataKey(PHANTOM) and image.GetMetaData(PHANTOM) == "true" for image in images.values()):
         choices.append(Choice(PHANTOM, case_id, "the files say that they are a digital phantom's"))
     for name in ("dwi", "low_b"):
         found = b_value_of(images[name]) if name in images and name not in known else None
         if found is not None:
             known[name] = found
-    mask, frame = attach_roi(images, roi, roi_segment, roi_on, case_id)
-    if mask is not None and roi is not None:
-        choices.append(Choice("roi", fingerprint(roi) + (f", segment {roi_segment}" if roi_segment else ""), f"on the grid of {frame}"))
+    outline = attach_roi(images, roi, roi_segment, roi_on, case_id)
+    choices += outline.choices
     return assemble_case(
-        images, mask, frame, known, clinical=clinical, case_id=case_id, diffusion=diffusion, choices=choices, diffusion_images=by_b
+        images,
+        outline.roi,
+        outline.frame,
+        known,
+        clinical=clinical,
+        case_id=case_id,
+        diffusion=diffusion,
+        choices=choices,
+        diffusion_images=by_b,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-import os
+import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +13,7 @@ import SimpleITK as sitk
 from ..case import PHANTOM, Case
 from ..errors import CohortError, OutputError
 from ..progress import Progress, no_progress
+from ..storage import write_file, write_text
 from .phantom import Centre, phantom_case
 from .phantom_law import draw_patient
 
@@ -134,42 +135,16 @@ def write_phantom_cohort(folder: Path, n: tuple[int, int, int] = STUDY_SIZE, see
 
 
 def _write_image(image: sitk.Image, path: Path) -> None:
-    temporary = path.with_name(f".{path.stem}.part{path.suffix}")
-    try:
+    def write(temporary: Path) -> None:
         sitk.WriteImage(image, str(temporary), useCompression=True, compressionLevel=1)
-        _check_complete(temporary)
-        os.replace(temporary, path)
-    except (RuntimeError, OSError) as error:
-        raise _not_written(path) from error
-    finally:
-        _forget(temporary)
+        sitk.ReadImage(str(temporary))  # the NRRD writer does not report every full disk
 
-
-def _check_complete(path: Path) -> None:
-    """Raise when a file cannot be read back: the NRRD writer does not report every full disk."""
-    sitk.ReadImage(str(path))
+    write_file(path, write)
 
 
 def _write_table(rows: list[dict], path: Path) -> None:
-    temporary = path.with_name(f".{path.name}.part")
-    try:
-        with temporary.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(rows)
-        os.replace(temporary, path)
-    except OSError as error:
-        raise _not_written(path) from error
-    finally:
-        _forget(temporary)
-
-
-def _forget(temporary: Path) -> None:
-    try:
-        temporary.unlink(missing_ok=True)
-    except OSError:
-        return
-
-
-def _not_written(path: Path) -> OutputError:
-    return OutputError(f"Cannot write {path}: is the disk full, or writing not allowed? Free space or choose another output folder")
+    text = io.StringIO()
+    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_text(path, text.getvalue())

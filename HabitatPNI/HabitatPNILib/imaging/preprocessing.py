@@ -13,10 +13,12 @@ from ..errors import CaseError
 from ..geometry import isotropic_grid, like
 from ..progress import Progress, no_progress
 from ..protocol import Interpolation, Normalisation, PreprocessingSection, SequenceName
+from .padding import padding_mask
 from .roi import select_lesions
 
 _INTERPOLATORS = {"bspline": sitk.sitkBSpline, "linear": sitk.sitkLinear}
 _N4_SHRINK = 4
+LARGE_LESION_ML = 20.0
 
 
 @dataclass(frozen=True)
@@ -83,17 +85,17 @@ def preprocess(
         if name in settings.n4:
             image = correct_bias_field(image)
         transform = transforms.get(name, sitk.Transform(3, sitk.sitkIdentity))
-        images[name], valid[name] = _resample(image, grid, transform, settings.interpolation.get(name, "linear"))
+        images[name], valid[name] = _resample(image, grid, transform, settings.interpolation[name], name != "adc")
     progress(len(sequences) / (len(sequences) + 1), "Resampling the ROI")
     roi, lesions, warnings = _resample_roi(case, grid, transforms, valid, fixed, settings)
     inside = sitk.GetArrayViewFromImage(roi) != 0
     normalised: dict[str, sitk.Image] = {}
     for name in sequences:
-        method = settings.normalisation.get(name, "zscore_fov")
+        method = settings.normalisation[name]
         values = _normalise(sitk.GetArrayFromImage(images[name]), valid[name], inside, method, settings.clip_sigma)
         normalised[name] = like(values, grid)
     progress(1.0, "Preprocessed")
-    quantitative = tuple(name for name in sequences if settings.normalisation.get(name) == "quantitative")
+    quantitative = tuple(name for name in sequences if settings.normalisation[name] == "quantitative")
     return Preprocessed(images, normalised, roi, lesions, tuple(warnings), quantitative)
 
 
@@ -110,21 +112,24 @@ def correct_bias_field(image: sitk.Image) -> sitk.Image:
 
 
 def _resample(
-    image: sitk.Image, grid: sitk.Image, transform: sitk.Transform, interpolation: Interpolation
+    image: sitk.Image, grid: sitk.Image, transform: sitk.Transform, interpolation: Interpolation, padded: bool
 ) -> tuple[sitk.Image, np.ndarray]:
-    """One interpolation onto the grid; values stay within the image's own (a spline overshoots at edges)."""
+    """One interpolation onto the grid; values stay within the image's own (a spline overshoots at edges).
+
+    `padded` looks for padding inside the image too. A scanner's ADC map is 0 where the signal was too low, which is no padding.
+    """
     resampled = sitk.Resample(image, grid, transform, _INTERPOLATORS[interpolation], 0.0, sitk.sitkFloat32)
     source = sitk.GetArrayViewFromImage(image)
-    valid = _valid_field_of_view(image, grid, transform)
+    valid = _valid_field_of_view(image, grid, transform, padded)
     values = np.clip(sitk.GetArrayViewFromImage(resampled), source.min(), source.max())
     return like(np.where(valid, values, np.float32(0)), grid), valid
 
 
-def _valid_field_of_view(image: sitk.Image, grid: sitk.Image, transform: sitk.Transform) -> np.ndarray:
+def _valid_field_of_view(image: sitk.Image, grid: sitk.Image, transform: sitk.Transform, padded: bool) -> np.ndarray:
     """Grid voxels (z, y, x) bool whose position the sequence really covers."""
-    ones = sitk.Image(image.GetSize(), sitk.sitkUInt8) + 1
-    ones.CopyInformation(image)
-    return sitk.GetArrayFromImage(sitk.Resample(ones, grid, transform, sitk.sitkNearestNeighbor, 0, sitk.sitkUInt8)) != 0
+    measured = padding_mask(image) == 0 if padded else sitk.Image(image.GetSize(), sitk.sitkUInt8) + 1
+    measured.CopyInformation(image)
+    return sitk.GetArrayFromImage(sitk.Resample(measured, grid, transform, sitk.sitkNearestNeighbor, 0, sitk.sitkUInt8)) != 0
 
 
 def _resample_roi(
@@ -156,6 +161,9 @@ def _resample_roi(
             f"Case {case.case_id}: the ROI has {count} voxels on the {size} mm grid, at least {settings.min_roi_voxels} are needed; "
             "the lesion is too small for a habitat analysis, or outline and images do not belong together"
         )
+    volume_ml = count * float(np.prod(settings.spacing_mm)) / 1000
+    if volume_ml > LARGE_LESION_ML:
+        warnings.append(f"The ROI has {volume_ml:.0f} mL, more than most lesions: is it the tumour's outline and not the gland's?")
     acquired = sitk.Resample(chosen, case.images[fixed], transform, sitk.sitkNearestNeighbor, 0, sitk.sitkUInt8)
     acquired_count = int(sitk.GetArrayViewFromImage(acquired).astype(bool).sum())
     if acquired_count < settings.min_acquired_voxels:

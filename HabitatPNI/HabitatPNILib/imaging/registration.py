@@ -16,6 +16,7 @@ import SimpleITK as sitk
 from ..geometry import centre, like
 from ..progress import Progress, no_progress, part
 from ..protocol import RegistrationSection
+from .padding import padding_mask
 
 Array = np.ndarray
 _NO_SETTINGS = RegistrationSection()
@@ -148,7 +149,7 @@ def _level(
     sigma = spacing / 2
     fixed_values = _sample(_smooth(fixed, sigma), grid)
     shrunk = sitk.BinShrink(moving, [max(1, int(sigma / s + 1e-3)) for s in moving.GetSpacing()])
-    padding = _padding(shrunk)
+    padding = padding_mask(shrunk)
     smooth = _smooth(shrunk, sigma)
     met = _sample(smooth, grid, start)
     inside &= np.isfinite(fixed_values) & np.isfinite(met)
@@ -181,12 +182,6 @@ def _sample(image: sitk.Image, grid: sitk.Image, transform: sitk.Transform | Non
     """Values on a grid, NaN outside the image."""
     transform = transform or sitk.Transform()
     return sitk.GetArrayFromImage(sitk.Resample(image, grid, transform, sitk.sitkLinear, float("nan"), sitk.sitkFloat32))
-
-
-def _padding(image: sitk.Image) -> sitk.Image:
-    """Mask of patches that hold the image's lowest value alone: what a program that resampled it wrote outside the field of view."""
-    values = sitk.GetArrayViewFromImage(image)
-    return sitk.BinaryMorphologicalOpening(like((values == values.min()).astype(np.uint8), image), [2, 2, 0])
 
 
 def _well_inside(padding: sitk.Image, grid: sitk.Image, start: sitk.Transform, margin_mm: float) -> Array:
@@ -310,7 +305,7 @@ def _judge(
     before, after = _information(level, still), _information(level, found)
     moved = _distance(found, still, core)
     angle = float(np.rad2deg(np.arccos(np.clip((np.trace(np.array(found.GetMatrix()).reshape(3, 3)) - 1) / 2, -1, 1))))
-    reason = "accepted: two halves of the region agree"
+    reason = "two halves of the region agree about the position"
     accepted = False
     if after < before:
         reason = "the images match less well than at scanner geometry"

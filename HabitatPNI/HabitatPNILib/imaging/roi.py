@@ -2,34 +2,90 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 import SimpleITK as sitk
 
-from ..case import SEQUENCE_LABELS
+from ..case import SEQUENCE_LABELS, Choice
 from ..errors import CaseError
 from ..geometry import contains_points, corners, same_grid, voxel_positions
 from .dicom_tags import quiet
-from .volume_io import is_image_file, load
+from .volume_io import fingerprint, is_image_file, load
 
 FRAME_ORDER = ("dwi", "adc", "low_b", "t2w")
 """Sequences in the order in which they take an ROI that fits several of them."""
 
 LATTICE_TOLERANCE = 0.1
+MOST_VALUES = 20
+"""A file of more distinct values than this is an image and no label map."""
+
+ALL = "all"
+OR_ALL = f"or --roi-segment {ALL} to take them together"
+NOT_3D = "is not a 3D volume; give an outline drawn on the whole series"
+
+
+@dataclass(frozen=True)
+class Outline:
+    """An outline as its file holds it.
+
+    Parameters
+    ----------
+    mask : uint8, 1 inside, on the file's own grid
+    taken : the label or segment taken, in words
+    patient : PatientID of a DICOM SEG; compared, never shown
+    frame_of_reference : FrameOfReferenceUID of a DICOM SEG
+    """
+
+    mask: sitk.Image
+    taken: str
+    patient: str = field(default="", repr=False)
+    frame_of_reference: str = ""
+
+
+@dataclass(frozen=True)
+class AttachedRoi:
+    """An outline laid on one of the case's sequences.
+
+    Parameters
+    ----------
+    roi : uint8 mask on the grid of the sequence; None where no outline was given
+    frame : name of the sequence
+    choices : what was taken and its volume, for the case's provenance
+    frame_of_reference : FrameOfReferenceUID of a DICOM SEG
+    """
+
+    roi: sitk.Image | None = None
+    frame: str = "t2w"
+    choices: tuple[Choice, ...] = ()
+    frame_of_reference: str = ""
+
+
+class _Segment(NamedTuple):
+    name: str
+    identity: str
+    layer: int
+    value: int
 
 
 def read_roi(path: str | Path, segment: str | None = None) -> sitk.Image:
-    """Tumour mask (uint8, 1 inside) of a label map, a Slicer ``.seg.nrrd`` or a DICOM SEG.
+    """Tumour mask (uint8, 1 inside) of a label map, a Slicer ``.seg.nrrd`` or a DICOM SEG: the mask of `read_outline`."""
+    return read_outline(path, segment).mask
+
+
+def read_outline(path: str | Path, segment: str | None = None) -> Outline:
+    """Outline of a label map, a Slicer ``.seg.nrrd`` or a DICOM SEG.
 
     Parameters
     ----------
     path : NRRD, NIfTI or MHA file, DICOM SEG file, or a folder that holds one DICOM SEG
-    segment : name, ID or number of the segment; for a plain label map the label. Without it everything that is not 0 is
-        the tumour, and a file of several segments is refused
+    segment : name, ID or number of the segment, for a plain label map the label, or ``all`` for the union. Without it a
+        file of several labels or segments is refused
 
     Raises
     ------
@@ -40,6 +96,9 @@ def read_roi(path: str | Path, segment: str | None = None) -> sitk.Image:
     if path.is_dir() or not is_image_file(path):
         return _read_dicom_seg(path, segment)
     image = load(path, "ROI")
+    segments = _slicer_segments(image, path.name)
+    if not segments:
+        return _read_label_map(image, segment, path.name)
     if image.GetDimension() == 4:
         parts = [image[:, :, :, i] for i in range(image.GetSize()[3])]
         layers = [sitk.GetArrayFromImage(part) for part in parts]
@@ -49,20 +108,11 @@ def read_roi(path: str | Path, segment: str | None = None) -> sitk.Image:
         layers = [array] if image.GetNumberOfComponentsPerPixel() == 1 else list(np.moveaxis(array, -1, 0))
         grid = image
     if grid.GetDimension() != 3:
-        raise CaseError(f"The ROI file {path.name} is not a 3D volume; give an outline drawn on the whole series")
-    if any(np.iscomplexobj(layer) or not np.isfinite(layer).all() for layer in layers):
-        raise CaseError(f"The ROI file {path.name} has voxels that are not finite; give a mask or label map")
-    segments = _slicer_segments(image)
-    if segments:
-        layer, value = _chosen(segments, segment, path.name)
-        if layer >= len(layers):
-            raise CaseError(f"The ROI file {path.name} is damaged: a segment's layer is not there; save the segmentation again")
-        mask = layers[layer] == value
-    elif segment is None:
-        mask = np.any([layer != 0 for layer in layers], axis=0)
-    else:
-        mask = _label(layers, segment, path.name)
-    return _mask(mask, grid)
+        raise CaseError(f"The ROI file {path.name} {NOT_3D}")
+    chosen = _chosen(segments, segment, path.name)
+    if any(not 0 <= s.layer < len(layers) for s in chosen):
+        raise CaseError(f"The ROI file {path.name} is damaged: a segment's layer is not there; save the segmentation again")
+    return Outline(_mask(np.any([layers[s.layer] == s.value for s in chosen], axis=0), grid), _in_words(chosen))
 
 
 def place_roi(roi: sitk.Image, images: Mapping[str, sitk.Image], roi_on: str | None = None) -> tuple[sitk.Image, str]:
@@ -107,21 +157,39 @@ def place_roi(roi: sitk.Image, images: Mapping[str, sitk.Image], roi_on: str | N
 
 
 def attach_roi(
-    images: Mapping[str, sitk.Image], path: str | Path | None, segment: str | None, roi_on: str | None, case_id: str
-) -> tuple[sitk.Image | None, str]:
-    """ROI of a file on the grid of one of the sequences, and that sequence's name; no ROI without a file.
+    images: Mapping[str, sitk.Image],
+    path: str | Path | None,
+    segment: str | None,
+    roi_on: str | None,
+    case_id: str,
+    patient: str = "",
+) -> AttachedRoi:
+    """Outline of a file on the grid of one of the sequences; an empty answer without a file.
+
+    Parameters
+    ----------
+    images, path, segment, roi_on : as in `read_outline` and `place_roi`
+    case_id : named in errors
+    patient : PatientID of the images where known; a DICOM SEG of another one is refused
 
     Raises
     ------
     CaseError
-        as `read_roi` and `place_roi`, naming the case
+        as `read_outline` and `place_roi`, or the DICOM SEG is another patient's
     """
     if path is None:
-        return None, "t2w"
+        return AttachedRoi()
     try:
-        return place_roi(read_roi(path, segment), images, roi_on)
+        outline = read_outline(path, segment)
+        if patient and outline.patient and outline.patient != patient:
+            raise CaseError("the DICOM SEG belongs to another patient or examination; give the outline drawn on this case's images")
+        roi, frame = place_roi(outline.mask, images, roi_on)
     except CaseError as error:
         raise CaseError(f"Case {case_id}: {error}") from error
+    voxels = int(np.count_nonzero(sitk.GetArrayViewFromImage(roi)))
+    volume_ml = voxels * math.prod(roi.GetSpacing()) / 1000
+    chosen = f"{fingerprint(path)}, {outline.taken}, {voxels} voxels, {volume_ml:.2f} mL"
+    return AttachedRoi(roi, frame, (Choice("roi", chosen, f"on the grid of {frame}"),), outline.frame_of_reference)
 
 
 def select_lesions(roi: sitk.Image, rule: Literal["union", "largest"]) -> tuple[sitk.Image, int]:
@@ -150,44 +218,84 @@ def _mask(array: np.ndarray, grid: sitk.Image) -> sitk.Image:
     return mask
 
 
-def _slicer_segments(image: sitk.Image) -> list[tuple[str, str, int, int]]:
-    """Segments (name, ID, layer, label value) of a Slicer segmentation file; none for a plain label map."""
+def _read_label_map(image: sitk.Image, wanted: str | None, file: str) -> Outline:
+    """Outline of a file that says nothing of segments: one label of it, or all."""
+    if image.GetNumberOfComponentsPerPixel() != 1 or "complex" in image.GetPixelIDTypeAsString():
+        kind = image.GetPixelIDTypeAsString()
+        raise CaseError(f"The ROI file {file} is a colour or other many-valued image ({kind}); give a mask or label map")
+    if image.GetDimension() == 4:
+        if image.GetSize()[3] != 1:
+            raise CaseError(f"The ROI file {file} holds {image.GetSize()[3]} volumes (4D); give one mask or label map a file")
+        image = image[:, :, :, 0]
+    if image.GetDimension() != 3:
+        raise CaseError(f"The ROI file {file} {NOT_3D}")
+    array = sitk.GetArrayFromImage(image)
+    if not np.isfinite(array).all():
+        raise CaseError(f"The ROI file {file} has voxels that are not finite; give a mask or label map")
+    values = np.unique(array)
+    if np.any(values != np.round(values)):
+        raise CaseError(f"The ROI file {file} is not a label map: its values are not whole numbers; give the tumour outline")
+    if len(values) > MOST_VALUES:
+        raise CaseError(f"The ROI file {file} is not a label map: it has {len(values)} distinct values; give the tumour outline")
+    labels = [int(v) for v in values if v != 0]
+    listed = ", ".join(map(str, labels))
+    if wanted is None:
+        if len(labels) > 1:
+            raise CaseError(
+                f"The ROI file {file} is a label map of several labels ({listed}); choose one with --roi-segment LABEL, {OR_ALL}"
+            )
+    elif wanted.strip().lower() != ALL:
+        if not re.fullmatch(r"-?\d+", wanted.strip()) or int(wanted) not in labels:
+            raise CaseError(f"The ROI file {file} is a label map without segment {wanted}; it holds the labels: {listed or 'none'}")
+        labels = [int(wanted)]
+    taken = f"labels {listed} together" if len(labels) > 1 else f"label {labels[0]}" if labels else "no label"
+    return Outline(_mask(np.isin(array, labels), image), taken)
+
+
+def _slicer_segments(image: sitk.Image, file: str) -> list[_Segment]:
+    """Segments of a Slicer segmentation file; none for a plain label map."""
     keys = {k for k in image.GetMetaDataKeys() if re.fullmatch(r"Segment\d+_(ID|Name)", k)}
     numbers = sorted({int(re.findall(r"\d+", k)[0]) for k in keys})
 
     def value(number: int, key: str, default: str) -> str:
         full = f"Segment{number}_{key}"
-        return image.GetMetaData(full).strip() if image.HasMetaDataKey(full) else default
+        return " ".join(image.GetMetaData(full).split()) if image.HasMetaDataKey(full) else default
 
     found = []
     for n in numbers:
         identity = value(n, "ID", f"Segment_{n}")
-        # Files of before Slicer 4.11 keep one segment a layer, with the value 1 and without these two keys.
-        layer, label = int(value(n, "Layer", str(n))), int(value(n, "LabelValue", "1"))
-        found.append((value(n, "Name", identity), identity, layer, label))
+        try:
+            # Files of before Slicer 4.11 keep one segment a layer, with the value 1 and without these two keys.
+            layer, label = int(value(n, "Layer", str(n))), int(value(n, "LabelValue", "1"))
+        except ValueError as error:
+            raise CaseError(
+                f"The ROI file {file} is damaged: layer or label value of a segment is not a number; save the segmentation again"
+            ) from error
+        found.append(_Segment(value(n, "Name", identity), identity, layer, label))
     return found
 
 
-def _chosen(segments: list[tuple[str, str, int, int]], wanted: str | None, file: str) -> tuple[int, int]:
-    names = ", ".join(name for name, *_ in segments)
+def _chosen(segments: list[_Segment], wanted: str | None, file: str) -> list[_Segment]:
+    names = ", ".join(s.name for s in segments)
     if wanted is None:
         if len(segments) > 1:
-            raise CaseError(f"The ROI file {file} holds {len(segments)} segments ({names}); choose one with --roi-segment")
-        return segments[0][2], segments[0][3]
-    matches = [s for s in segments if s[1] == wanted] or [s for s in segments if s[0].lower() == wanted.strip().lower()]
+            raise CaseError(f"The ROI file {file} holds {len(segments)} segments ({names}); choose one with --roi-segment NAME, {OR_ALL}")
+        return segments
+    wanted = " ".join(wanted.split())
+    matches = [s for s in segments if s.identity == wanted] or [s for s in segments if s.name.lower() == wanted.lower()]
     if len(matches) > 1:
-        ids = ", ".join(s[1] for s in matches)
+        ids = ", ".join(s.identity for s in matches)
         raise CaseError(f"The ROI file {file} holds {len(matches)} segments named {wanted}; choose one by its ID ({ids})")
+    if not matches and wanted.lower() == ALL:
+        return segments
     if not matches:
         raise CaseError(f"The ROI file {file} has no segment {wanted}; it holds: {names}")
-    return matches[0][2], matches[0][3]
+    return matches
 
 
-def _label(layers: list[np.ndarray], segment: str, file: str) -> np.ndarray:
-    labels = sorted({int(v) for layer in layers for v in np.unique(layer) if v != 0})
-    if not segment.strip().isdigit() or int(segment) not in labels:
-        raise CaseError(f"The ROI file {file} is a label map without segment {segment}; it holds the labels: {', '.join(map(str, labels))}")
-    return np.any([layer == int(segment) for layer in layers], axis=0)
+def _in_words(chosen: list[_Segment]) -> str:
+    names = ", ".join(s.name for s in chosen)
+    return f"segment {names}" if len(chosen) == 1 else f"segments {names} together"
 
 
 def _on_lattice(roi: sitk.Image, image: sitk.Image) -> bool:
@@ -214,7 +322,7 @@ def _resample(roi: sitk.Image, image: sitk.Image, name: str) -> sitk.Image:
     return _mask(sitk.GetArrayFromImage(placed), image)
 
 
-def _read_dicom_seg(path: Path, segment: str | None) -> sitk.Image:
+def _read_dicom_seg(path: Path, segment: str | None) -> Outline:
     import highdicom
 
     file = _seg_file(path)
@@ -230,10 +338,11 @@ def _read_dicom_seg(path: Path, segment: str | None) -> sitk.Image:
     if not seg.file_meta.TransferSyntaxUID.is_compressed and len(seg.PixelData) < expected:
         raise CaseError(f"The ROI file {file.name} is a damaged DICOM SEG: it ends before its pixels do; export it again")
     descriptions = [seg.get_segment_description(int(n)) for n in seg.segment_numbers]
-    segments = [(str(d.segment_label), str(d.segment_number), 0, int(d.segment_number)) for d in descriptions]
-    _, number = _chosen(segments, segment, file.name)
+    segments = [_Segment(" ".join(d.segment_label.split()), str(d.segment_number), 0, int(d.segment_number)) for d in descriptions]
+    chosen = _chosen(segments, segment, file.name)
+    numbers = [s.value for s in chosen]
     try:
-        volume = seg.get_volume(segment_numbers=[number], combine_segments=True, skip_overlap_checks=True, allow_missing_positions=True)
+        volume = seg.get_volume(segment_numbers=numbers, combine_segments=True, skip_overlap_checks=True, allow_missing_positions=True)
     except Exception as error:  # as above
         raise CaseError(f"The ROI file {file.name} is a damaged DICOM SEG, or its slices form no volume; export it again") from error
     # highdicom's axes are (slice, row, column); an image's are (column, row, slice).
@@ -241,7 +350,8 @@ def _read_dicom_seg(path: Path, segment: str | None) -> sitk.Image:
     image.SetSpacing([float(s) for s in volume.spacing[::-1]])
     image.SetOrigin([float(p) for p in volume.position])
     image.SetDirection(np.asarray(volume.direction)[:, ::-1].ravel().tolist())
-    return image
+    identity, frame = (str(seg.get(tag) or "").strip(" \0") for tag in ("PatientID", "FrameOfReferenceUID"))
+    return Outline(image, _in_words(chosen), identity, frame)
 
 
 def _seg_file(path: Path) -> Path:

@@ -176,15 +176,16 @@ class LassoSignature(ClassifierMixin, BaseEstimator):
         return binomial_deviance(y[held_out], path.scores(unseen)).mean(axis=0)
 
 
-def cross_fitted_scores(estimator: Any, X: Any, y: Any, folds: int, seed: int, progress: Progress = no_progress) -> np.ndarray:
+def cross_fitted_scores(estimator: LassoSignature, X: Any, y: Any, folds: int, seed: int, progress: Progress = no_progress) -> np.ndarray:
     """Out-of-fold radscores: each patient is scored by a copy of `estimator` fitted from the start on the other folds.
 
     Patients whose region is absent (a row of NaN alone) take no part in the fit and get NaN. The folds depend on `y`, `folds` and
-    `seed` only, so that a patient is in the same fold for every region.
+    `seed` only, so that a patient is in the same fold for every region. Each fold's own intercept is replaced by their mean: it holds
+    the prevalence among the other patients, which falls as the held-out ones have the outcome, and would tie weak scores to it.
 
     Parameters
     ----------
-    estimator : with `fit` and `decision_function`; it is not changed
+    estimator : a `LassoSignature`; it is not changed
     X : (patients, features) array or DataFrame
     y : (patients,) of 0 and 1
 
@@ -206,13 +207,16 @@ def cross_fitted_scores(estimator: Any, X: Any, y: Any, folds: int, seed: int, p
         return table.iloc[which] if hasattr(table, "iloc") else table[which]
 
     scores = np.full(len(outcome), np.nan)
+    intercepts: list[float] = []
     for fold in range(folds):
         progress(fold / folds, f"Cross-fitting, fold {fold + 1} of {folds}")
         seen, held_out = np.flatnonzero(present & (fold_of != fold)), np.flatnonzero(present & (fold_of == fold))
         if len(held_out):
-            scores[held_out] = clone(estimator).fit(rows(seen), outcome[seen]).decision_function(rows(held_out))
+            fitted = clone(estimator).fit(rows(seen), outcome[seen])
+            scores[held_out] = fitted.decision_function(rows(held_out)) - fitted.intercept_
+            intercepts.append(fitted.intercept_)
     progress(1.0, "Cross-fitting done")
-    return scores
+    return scores + np.mean(intercepts)
 
 
 def _remember_features(estimator: Any, X: Any) -> None:

@@ -6,6 +6,7 @@ by the methods.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from ..case import Case, Choice
     from ..frozen_model import FrozenModel
     from ..progress import Progress
+    from ..protocol import DiffusionSection
     from .scene import ResultNodes
 
 B_VALUE_ATTRIBUTES = ("b_value", "DWMRI_b-value")
@@ -39,7 +41,8 @@ class HabitatPNILogic:
         *,
         clinical: Mapping[str, float] | None = None,
         b_values: Mapping[str, float] | None = None,
-        case_id: str = "case",
+        case_id: str = "1",
+        diffusion: DiffusionSection | None = None,
     ) -> Case:
         """Case of volume nodes and a segment.
 
@@ -51,6 +54,7 @@ class HabitatPNILogic:
         clinical : clinical values by predictor name
         b_values : b-values in s/mm2 of ``dwi`` and ``low_b``; else the nodes' attribute ``b_value``
         case_id : name used in outputs; not a patient's identifier
+        diffusion : the protocol's b-values wanted and the limit of the ADC fit
 
         Raises
         ------
@@ -72,7 +76,7 @@ class HabitatPNILogic:
         except CaseError as error:
             raise CaseError(f"Case {case_id}: {error}") from error
         known = _b_values(nodes, b_values or {}, case_id)
-        return assemble_case(images, roi, frame, known, clinical=clinical, case_id=case_id, choices=choices)
+        return assemble_case(images, roi, frame, known, clinical=clinical, case_id=case_id, diffusion=diffusion, choices=choices)
 
     def run(
         self,
@@ -86,7 +90,7 @@ class HabitatPNILogic:
         model: FrozenModel | str | Path,
         clinical: Mapping[str, float] | None = None,
         b_values: Mapping[str, float] | None = None,
-        case_id: str = "case",
+        case_id: str = "1",
         progress: Progress | None = None,
         prevalence: float | None = None,
     ) -> Analysis:
@@ -104,8 +108,21 @@ class HabitatPNILogic:
 
         with packages_needed():
             from ..analysis import analyse
+            from ..protocol import Protocol
         loaded = load_model(model) if isinstance(model, (str, Path)) else model
-        case = self.case_from_nodes(t2w, dwi, adc, segmentation, segment_id, low_b, clinical=clinical, b_values=b_values, case_id=case_id)
+        diffusion = Protocol.from_dict(dict(loaded.protocol), f"of model {loaded.name}").diffusion
+        case = self.case_from_nodes(
+            t2w,
+            dwi,
+            adc,
+            segmentation,
+            segment_id,
+            low_b,
+            clinical=clinical,
+            b_values=b_values,
+            case_id=case_id,
+            diffusion=diffusion,
+        )
         with packages_needed():
             return analyse(case, loaded, progress or no_progress, prevalence=prevalence)
 
@@ -158,6 +175,8 @@ def _roi(
 ) -> tuple[Any, str]:
     if segmentation is None:
         return None, "t2w"
+    import SimpleITK as sitk
+
     from ..case import SEQUENCE_LABELS, Choice
     from ..imaging.roi import place_roi
     from .segmentations import reference_volume, segment_mask
@@ -165,7 +184,9 @@ def _roi(
     reference = reference_volume(segmentation)
     drawn_on = next((name for name, node in nodes.items() if node is reference), None)
     roi, frame = place_roi(segment_mask(segmentation, segment_id), images, drawn_on)
-    choices.append(Choice("roi", "segment", f"on the grid of {SEQUENCE_LABELS[frame]}"))
+    voxels = int(sitk.GetArrayViewFromImage(roi).astype(bool).sum())
+    volume = voxels * math.prod(roi.GetSpacing()) / 1000
+    choices.append(Choice("roi", f"segment, {voxels} voxels, {volume:.2f} mL", f"on the grid of {SEQUENCE_LABELS[frame]}"))
     return roi, frame
 
 

@@ -10,8 +10,8 @@ from HabitatPNILib.case import Case
 from HabitatPNILib.errors import CaseError
 
 
-def volume(size=(8, 8, 4), origin=(0.0, 0.0, 0.0), spacing=(2.0, 2.0, 3.0)) -> sitk.Image:
-    image = sitk.GetImageFromArray(np.arange(np.prod(size), dtype=np.float32).reshape(size[::-1]))
+def volume(size=(8, 8, 4), origin=(0.0, 0.0, 0.0), spacing=(2.0, 2.0, 3.0), first=0) -> sitk.Image:
+    image = sitk.GetImageFromArray(first + np.arange(np.prod(size), dtype=np.float32).reshape(size[::-1]))
     image.SetOrigin(origin)
     image.SetSpacing(spacing)
     return image
@@ -26,7 +26,7 @@ def mask_of(image: sitk.Image, box=slice(1, 3)) -> sitk.Image:
 
 
 def test_same_acquisition_needs_diffusion_and_one_grid():
-    case = Case("c", {"t2w": volume(), "dwi": volume(), "adc": volume(), "low_b": volume(spacing=(1.0, 1.0, 3.0))})
+    case = Case("c", {"t2w": volume(), "dwi": volume(first=1), "adc": volume(first=2), "low_b": volume(spacing=(1.0, 1.0, 3.0), first=3)})
     assert case.same_acquisition("dwi", "adc")
     assert not case.same_acquisition("dwi", "t2w")
     assert not case.same_acquisition("dwi", "low_b")
@@ -80,3 +80,23 @@ def test_require_names_what_is_missing():
         Case("c", {"t2w": t2w}, roi=mask_of(t2w)).require(["t2w", "dwi", "adc"])
     with pytest.raises(CaseError, match=r"no tumour outline \(ROI\)"):
         Case("c", {"t2w": t2w}).require(["t2w"])
+
+
+def test_one_image_under_two_names_and_impossible_b_values_are_refused():
+    with pytest.raises(CaseError, match="T2W and ADC are the same image; give each sequence its own"):
+        Case("c", {"t2w": volume(), "adc": volume()})
+    for b in (float("nan"), -50.0, 1e9):
+        with pytest.raises(CaseError, match=r"s/mm2 of DWI cannot be"):
+            Case("c", {"dwi": volume()}, b_values={"dwi": b})
+
+
+@pytest.mark.parametrize("order", ["LAS", "RAS", "SLP", "PIR"])
+def test_the_order_in_which_a_file_keeps_its_voxels_does_not_matter(order):
+    image = volume(size=(9, 8, 5))
+    image.SetDirection(sitk.Euler3DTransform((0, 0, 0), 0.2, 0.05, -0.1).GetMatrix())
+    stored = sitk.DICOMOrient(image, order)
+    straight = Case("c", {"t2w": image}, roi=mask_of(image))
+    turned = Case("c", {"t2w": stored}, roi=sitk.DICOMOrient(mask_of(image), order))
+    for a, b in ((straight.images["t2w"], turned.images["t2w"]), (straight.roi, turned.roi)):
+        np.testing.assert_array_equal(sitk.GetArrayFromImage(a), sitk.GetArrayFromImage(b))
+        assert (a.GetOrigin(), a.GetSpacing(), a.GetDirection()) == (b.GetOrigin(), b.GetSpacing(), b.GetDirection())

@@ -58,6 +58,9 @@ def test_numbers_and_sentences_of_a_combined_model(combined, html):
     assert f"{100 / (1 + math.exp(-logit)):.1f} %" in html
     assert "Attention, demonstration model: this number means nothing for a patient." in html
     assert "Shift in the gland region 1.9 mm, rotation 0.7\u00b0; mutual information 0.310 nats before, 0.420 after" in html
+    assert "the two halves of the region came within 0.3 mm of it" in html
+    assert "1000 s/mm\u00b2 in this case; the model was made with 800 s/mm\u00b2" in html
+    assert "not known in this case; the model was made with 50 s/mm\u00b2" in html
     assert "Habitat 3 (absent)" in html
     assert "absent: training mean used" in html
     assert "+5.0 SD" in html
@@ -88,9 +91,11 @@ def test_a_clinical_model_without_images_has_no_image_sections():
 
 
 def test_cut_off_and_intercept_of_a_local_prevalence_are_used():
-    analysis = dataclasses.replace(cases.clinical_analysis(), cut_off=0.4, intercept=0.5)
-    html = report_html(analysis)
+    moved = "moved to the local prevalence"
+    html = report_html(dataclasses.replace(cases.clinical_analysis(), cut_off=0.4, cut_off_rule=moved, intercept=0.5))
     assert "the cut-off of 40.0 %" in html
+    assert html.count(moved) == 2
+    assert cases.clinical_analysis().model.cut_off_rule not in html
     assert "0.5000" in html
 
 
@@ -99,6 +104,29 @@ def test_a_refused_registration_says_why(combined):
     html = report_html(dataclasses.replace(combined, registration=refused))
     assert "Not accepted, scanner geometry is kept: the metric became worse." in html
     assert "Found, but not used: shift in the gland region 1.9 mm" in html
+
+
+def test_a_registration_that_found_nothing_says_only_why(combined):
+    nothing = dataclasses.replace(
+        combined.registration,
+        metric_before=0.0,
+        metric_after=0.0,
+        displacement_mm=0.0,
+        agreement_mm=math.inf,
+        accepted=False,
+        reason="the two images share too little of the region round the organ",
+    )
+    html = report_html(dataclasses.replace(combined, registration=nothing))
+    assert "scanner geometry is kept: the two images share too little of the region round the organ." in html
+    for absent in ("Found, but not used", "mutual information", "two halves", "inf mm"):
+        assert absent not in html
+
+
+def test_halves_that_never_arrived_have_no_distance(combined):
+    apart = dataclasses.replace(combined.registration, agreement_mm=math.inf, accepted=False, reason="parts of the region disagree")
+    html = report_html(dataclasses.replace(combined, registration=apart))
+    assert "Found, but not used: shift in the gland region 1.9 mm" in html
+    assert "two halves" not in html
 
 
 def test_images_stored_the_other_way_round_are_turned_for_display(combined):

@@ -84,6 +84,22 @@ def test_a_clinical_model_needs_no_image(tmp_path, capsys):
     assert {p.name for p in (tmp_path / "out").iterdir()} == {"analysis.json", "report.html"}
 
 
+def test_an_earlier_patients_files_do_not_stay_beside_another_report(tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    for name in ("scene.mrb", "habitats.seg.nrrd", "notes.txt"):
+        (out / name).write_text("earlier")
+    assert main(["predict", "--clinical", CLINICAL, "--model", "pca-pni-clinical", "-o", str(out)]) == 0
+    assert {p.name for p in out.iterdir()} == {"analysis.json", "report.html", "notes.txt"}
+
+
+def test_a_template_has_the_models_predictors(capsys):
+    assert main(["models", "template", "pca-pni-clinical"]) == 0
+    printed = capsys.readouterr()
+    assert printed.out.strip() == "case_id,centre,split,outcome,t2w,dwi,adc,low_b,roi,b_dwi,b_low_b,age,mrt_stage,pi_rads"
+    assert "pi_rads: PI-RADS, 3 = ≤ 3, 4 = 4, 5 = 5" in printed.err
+
+
 def fails(capsys, arguments, text):
     """The command ends with exit code 2 and one line that holds the text."""
     code = main(arguments)
@@ -152,6 +168,10 @@ def test_wrong_options_are_one_line(phantom_files, small_model, tmp_path, capsys
     fails(capsys, [*good, "--t2w", str(tmp_path / "none.nrrd")], "none.nrrd")
     fails(capsys, [*good, "--model", "none"], "No model none")
     fails(capsys, ["models", "verify"], "needs the name or folder")
+    fails(capsys, [*good, "--b-value", "nan"], "b = nan s/mm2 of DWI cannot be")
+    fails(capsys, ["predict", str(tmp_path), "--b-value", "800", "--model", "pca-pni-clinical", "-o", "x"], "go with image files")
+    fails(capsys, [*good, "--adc", str(phantom_files / "dwi.nrrd")], "DWI and ADC are the same image")
+    fails(capsys, [*good, "--roi", str(phantom_files / "t2w.nrrd")], "is not a label map")
     fails(
         capsys,
         ["predict", str(tmp_path / "no-folder"), "--roi", "r.nrrd", "--model", "pca-pni-clinical", "-o", "x"],
@@ -191,6 +211,23 @@ def test_models_are_listed_shown_and_verified(capsys):
     assert "odds ratio per unit" in capsys.readouterr().out
     assert main(["models", "verify", "pca-pni-clinical"]) == 0
     assert "schema and checksums are right" in capsys.readouterr().out
+
+
+def test_the_list_of_models_goes_on_past_a_damaged_one(small_model, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("HABITATPNI_MODELS", str(tmp_path))
+    shutil.copytree(small_model.folder, tmp_path / "another-name")
+    shutil.copytree(small_model.folder, tmp_path / "broken")
+    (tmp_path / "broken" / "card.md").write_text("better numbers")
+    assert main(["models", "list"]) == 0
+    captured = capsys.readouterr()
+    assert captured.err.splitlines() == ["Model broken: field files.card.md: the file does not match its sha256; install the model again"]
+    assert captured.out.splitlines()[:3] == [
+        "small 1.0.0 (combined): A small model for tests",
+        "    Made for tests, not for patients.",
+        "    To be asked for by its folder's name: another-name",
+    ]
+    assert "pca-pni-clinical 1.0.0 (clinical)" in captured.out
+    assert "folder's name: pca-pni-clinical" not in captured.out
 
 
 def test_help_imports_nothing_heavy():

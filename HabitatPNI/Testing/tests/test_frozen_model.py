@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import subprocess
@@ -16,6 +17,8 @@ from HabitatPNILib.frozen_model import (
     Imaging,
     Signature,
     Term,
+    _to_values,
+    _write_values,
     find_model,
     installed_models,
     load_model,
@@ -103,6 +106,73 @@ def test_another_schema_and_no_json(folder):
     path.write_text("{")
     with pytest.raises(ModelError, match=r"model\.json cannot be read"):
         load_model(folder)
+
+
+def imaging(values):
+    return values["imaging"]
+
+
+def tumour(values):
+    return values["imaging"]["signatures"]["tumour"]
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        (lambda v: v["terms"][1].update(coefficient=7**500), r"field terms\[1\]\.coefficient is not a finite number"),
+        (lambda v: v["terms"][0].update(sd="7.7"), r"field terms\[0\]\.sd is not a number"),
+        (lambda v: v["predictors"][0].update(lowest=None), r"field predictors\[0\]\.lowest is not a number"),
+        (lambda v: v.update(performance=[{"auc": 7**500}]), r"field performance\[0\]\.auc is not a finite number"),
+        (lambda v: imaging(v)["b_values"].update(dwi="high"), r"field imaging\.b_values\.dwi is not a number"),
+        (lambda v: tumour(v).update(mean=(0.1, 0.2)), r"field imaging\.signatures\.tumour\.mean has 2 values for 1 features"),
+        (lambda v: tumour(v).update(scale=()), r"field imaging\.signatures\.tumour\.scale has 0 values for 1 features"),
+        (lambda v: tumour(v).update(coefficients=0.3), r"field imaging\.signatures\.tumour\.coefficients is not a number"),
+        (lambda v: tumour(v).update(scale=(0.0,)), r"field imaging\.signatures\.tumour\.scale\[0\] is 0, not above 0"),
+        (lambda v: imaging(v)["habitats"].update(mean=(0.1,)), r"field imaging\.habitats\.mean has 1 values for 2 sequences"),
+        (
+            lambda v: imaging(v)["habitats"].update(centroids=((0.0, -1.0), (0.5, 0.3, 0.1))),
+            r"field imaging\.habitats\.centroids\[1\] has 3 values for 2 sequences",
+        ),
+        (lambda v: imaging(v)["habitats"].update(scale=(1.0, -1.1)), r"field imaging\.habitats\.scale\[1\] is -1\.1, not above 0"),
+        (lambda v: v["terms"][0].update(name="psa"), r"field terms\[0\]\.name is 'psa', neither a predictor nor the radscore"),
+        (lambda v: v["terms"][1].update(name="radscore_habitat1"), r"field terms\[1\]\.name is 'radscore_habitat1', neither"),
+        (lambda v: v.update(imaging=None), r"field imaging is missing, which a combined model needs"),
+        (lambda v: v.update(kind="clinical"), r"field imaging is there, which a clinical model must not have"),
+        (lambda v: v.update(kind="radiological"), r"field kind is 'radiological', not one of clinical, combined"),
+        (lambda v: v.update(cut_off=0.0), r"field cut_off is 0, not between 0 and 1"),
+        (lambda v: v.update(cut_off=1.5), r"field cut_off is 1\.5, not between 0 and 1"),
+    ],
+)
+def test_what_does_not_fit_is_refused_although_its_checksums_do(tmp_path, change, text):
+    values = _to_values(small_model())
+    change(values)
+    _write_values(values, tmp_path / "small", "Made for a test.\n")
+    with pytest.raises(ModelError, match=f"^Model small: {text}") as error:
+        load_model(tmp_path / "small")
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("number", ["1e999", "-1e999", "NaN"])
+def test_a_number_that_is_not_finite_is_refused_although_its_checksum_fits(folder, number):
+    path = folder / "model.json"
+    text = path.read_text(encoding="utf-8")
+    stated = json.loads(text)["checksum"]
+    unsigned = text.replace(stated, "0" * 64).replace('"train_sd": 0.5', f'"train_sd": {number}')
+    path.write_text(unsigned.replace("0" * 64, hashlib.sha256(unsigned.encode()).hexdigest()), encoding="utf-8")
+    with pytest.raises(ModelError, match=r"^Model small: field imaging\.signatures\.tumour\.train_sd is not a finite number"):
+        load_model(folder)
+
+
+def test_a_model_that_could_not_be_loaded_is_not_written(tmp_path):
+    for wrong in ({"intercept": float("nan")}, {"cut_off": 1.0}):
+        with pytest.raises(ModelError, match=f"field {next(iter(wrong))} is"):
+            write_model(small_model(**wrong), tmp_path / "small", "Made for a test.\n")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_predictor_may_have_no_term(folder):
+    assert [p.name for p in load_model(folder).predictors] == ["age", "pi_rads"]
+    assert [t.name for t in load_model(folder).terms] == ["age", "radscore_tumour"]
 
 
 def test_models_are_found_by_name_and_by_folder(folder, monkeypatch):

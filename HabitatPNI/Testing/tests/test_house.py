@@ -10,7 +10,7 @@ import pytest
 LIBRARY = Path(__file__).resolve().parents[2] / "HabitatPNILib"
 FLOORS = [
     {"errors", "progress", "geometry", "resources", "storage", "colours", "drawing"},
-    {"predictors", "standard_predictors", "protocol", "case", "frozen_model"},
+    {"predictors", "standard_predictors", "protocol", "case", "frozen_model", "model_checks"},
     {"networks"},
     {"imaging", "habitats", "features", "learning", "evaluation", "nomogram", "explain", "report"},
     {"preparation", "prepared_store", "model_card"},

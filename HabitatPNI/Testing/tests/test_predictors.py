@@ -45,7 +45,7 @@ def test_impossible_values(predictor, typed, text):
 
 def test_missing_predictors_are_all_named():
     with pytest.raises(
-        CaseError, match=r"clinical values are missing: mrt_stage, pi_rads; give them with --clinical mrt_stage=\.\.\.,pi_rads"
+        CaseError, match=r"clinical values are missing: mrt_stage, pi_rads; give them with --clinical, e\.g\. mrt_stage=1,pi_rads=3"
     ):
         code_values([AGE, MRT_STAGE, PI_RADS], {"age": 63, "pi_rads": ""}, "c")
 

@@ -35,6 +35,10 @@ def test_a_protocol_survives_its_own_json():
         ({"deep": {"weights": "somewhere"}}, "Protocol test: deep.weights"),
         ({"preprocessing": {"spacing_mm": [1, 0, 1]}}, "spacing_mm must be positive"),
         ({"clinical": {"univariate_p": 1.5}}, "Protocol test: clinical.univariate_p"),
+        ({"sequences": ["t2w", "dwi"]}, "habitats.order_by is adc, which is not among the sequences"),
+        ({"sequences": ["t2w", "adc"]}, "fixed is dwi, which is not among the sequences"),
+        ({"habitats": {"k_range": [6, 2]}}, "k_range must be two ascending numbers from 2 on"),
+        ({"deep": {"window": [3, 3]}}, "window must be two ascending z-values"),
     ],
 )
 def test_wrong_keys_and_values_are_named(change, text):
@@ -54,3 +58,8 @@ def test_files_that_are_no_protocol(tmp_path):
     broken.write_text("just text")
     with pytest.raises(ProtocolError, match="not a mapping"):
         Protocol.load(broken)
+
+
+def test_what_a_protocol_leaves_out_stays_at_its_default():
+    protocol = Protocol.from_dict({"name": "n", "title": "t", "preprocessing": {"interpolation": {"dwi": "linear"}}}, "test")
+    assert protocol.preprocessing.interpolation == {"t2w": "bspline", "dwi": "linear", "adc": "linear"}

@@ -36,7 +36,8 @@ def cohort(n=240, signal=1.3, seed=0, absent=()):
     split = np.where(np.arange(n) < 2 * n // 3, "training", np.where(np.arange(n) < 5 * n // 6, "internal", "external"))
     table = pd.DataFrame({"split": split, "outcome": outcome, "age": age, "mrt_stage": stage, "pi_rads": score}, index=features.index)
     centroids = HabitatCentroids(("t2w", "dwi", "adc"), (0.0,) * 3, (1.0,) * 3, ((-1.0,) * 3, (1.0,) * 3))
-    return Extraction(features, PROTOCOL, centroids, "ab" * 32, {"dwi": 1400.0}, {}, True), table
+    learned = tuple(table.index[table["split"] == "training"])
+    return Extraction(features, PROTOCOL, centroids, "ab" * 32, {"dwi": 1400.0}, {}, True, learned), table
 
 
 @pytest.fixture(scope="module")
@@ -71,9 +72,14 @@ def test_the_frozen_model_gives_the_probabilities_of_training(trained):
 
 
 def test_an_absent_habitat_enters_at_the_training_mean(trained):
-    _, _, result = trained
+    _, table, result = trained
     assert np.isnan(result.radscores.at["p200", "habitat2"])
-    assert np.isfinite(result.probabilities["p200"])
+    log_odds = result.model.intercept
+    for term in result.model.terms:
+        region = term.name.removeprefix("radscore_")
+        known = {**result.radscores.loc["p200"].to_dict(), "habitat2": result.model.imaging.signatures["habitat2"].train_mean}
+        log_odds += term.coefficient * (known[region] if region in known else table.at["p200", term.name])
+    assert result.probabilities["p200"] == pytest.approx(1 / (1 + np.exp(-log_odds)), abs=1e-12)
 
 
 def test_predictors_carry_the_range_of_training_and_the_cut_off_lies_between_the_classes(trained):
@@ -107,7 +113,7 @@ def test_in_sample_radscores_promise_more_than_they_keep_and_cross_fitted_ones_d
 
 def test_images_without_information_are_said_to_have_none(tmp_path):
     extraction, table = cohort(signal=0.0, seed=5)
-    with pytest.raises(CohortError, match="LASSO kept no feature in any region: the images say nothing about the outcome"):
+    with pytest.raises(CohortError, match="No region's radscore ranks unseen patients better than chance"):
         train(extraction, table, IDENTITY, tmp_path / "m")
 
 
@@ -120,4 +126,7 @@ def test_what_cannot_be_trained_is_said(tmp_path):
     shuffled = table.assign(**{c: np.random.default_rng(1).permutation(table[c]) for c in ("age", "mrt_stage", "pi_rads")})
     with pytest.raises(CohortError, match=r"No clinical candidate has a univariate p below 0\.05 \(age p = "):
         train(extraction, shuffled, IDENTITY, tmp_path / "m")
+    moved = table.assign(split=np.where(table.index == "p0", "external", table["split"]))
+    with pytest.raises(CohortError, match=r"1 cases that shaped the habitats are no longer training cases \(first p0\)"):
+        train(extraction, moved, IDENTITY, tmp_path / "m")
     assert not (tmp_path / "m").exists()

@@ -28,7 +28,7 @@ def test_real_case_is_found_and_equals_itk(shared_data):
     folder = shared_data / "prostate_dicom" / "ProstateX-0000"
     case = read_dicom_case(folder, roi=shared_data / LESION.format("0000_11373_1001396"))
     assert case.b_values == {"dwi": 800.0, "low_b": 50.0}
-    assert case.case_id == "case"
+    assert case.case_id == "1"
     assert case.warnings == ()
     assert choice(case, "t2w").chosen == "series 4 (t2_tse_tra)"
     assert "series 6" in choice(case, "dwi").chosen

@@ -108,6 +108,9 @@ def test_case_of_files(tmp_path):
     assert case.roi_frame == "dwi"
     assert int(sitk.GetArrayFromImage(case.roi).sum()) == int(sitk.GetArrayFromImage(roi).sum())
     assert [c.item for c in case.provenance] == ["t2w", "dwi", "adc", "low_b", "roi"]
+    marked = int(sitk.GetArrayFromImage(roi).sum())
+    assert case.provenance[-1].chosen.endswith(f", label 1, {marked} voxels, {marked * 2 * 2 * 3 / 1000:.2f} mL")
+    assert case.provenance[-1].reason == "on the grid of dwi"
     assert case.warnings == ()
 
 
@@ -118,10 +121,9 @@ def test_clinical_values_alone():
     assert case.case_id == "A7"
 
 
-def test_unknown_b_value_is_warned_of(tmp_path):
+def test_unknown_b_value_is_left_open(tmp_path):
     case = read_case_files(dwi=write(image(), tmp_path / "dwi.nii.gz"))
     assert case.b_values == {}
-    assert case.warnings == ("the b-value of DWI is not known: it cannot be compared with the model's",)
 
 
 def test_adc_from_several_b_values(tmp_path):
@@ -143,6 +145,8 @@ def test_nan_constant_and_foreign_roi_name_the_case(tmp_path):
         read_case_files(t2w=write(bad, tmp_path / "nan.nrrd"), case_id="B2")
     with pytest.raises(CaseError, match="Case B2: T2W is constant"):
         read_case_files(t2w=write(image() * 0, tmp_path / "zero.nrrd"), case_id="B2")
+    with pytest.raises(CaseError, match=r"Case B2: The ROI file t2w\.nrrd is not a label map: it has \d+ distinct values"):
+        read_case_files(t2w=write(image(), tmp_path / "t2w.nrrd"), roi=tmp_path / "t2w.nrrd", case_id="B2")
     moved = image() > 1200
     moved.SetOrigin((-4.3, 3.0, 8.0))
     with pytest.raises(CaseError, match="Case B2: The ROI is on the grid of none of the case's sequences"):

@@ -14,6 +14,7 @@ from HabitatPNILib.protocol import PreprocessingSection
 COSINE, SINE = np.cos(np.radians(12)), np.sin(np.radians(12))
 DIRECTION = [1, 0, 0, 0, COSINE, -SINE, 0, SINE, COSINE]
 SEQUENCES = ("t2w", "dwi", "adc")
+OFFSET = {"t2w": 0.0, "dwi": 10.0, "adc": 20.0}
 
 
 def grid(size, spacing, centre=(0.0, 0.0, 0.0)) -> sitk.Image:
@@ -47,14 +48,15 @@ def ball(radius, centre=(0.0, 0.0, 0.0)):
 
 def make_case(roi_function=None, roi_frame="dwi", adc_function=plane):
     t2w, dwi = grid((60, 60, 14), (0.8, 0.8, 3.0)), grid((32, 40, 14), (2.0, 2.0, 3.0))
-    images = {"t2w": of(plane, t2w), "dwi": of(plane, dwi), "adc": of(adc_function, dwi)}
+    images = {"t2w": of(plane, t2w), "dwi": of(plane, dwi) + OFFSET["dwi"], "adc": of(adc_function, dwi) + OFFSET["adc"]}
     frame = images[roi_frame]
     roi = sitk.Cast(of(roi_function or ball(9.0), frame), sitk.sitkUInt8)
     return Case("c", images, roi=roi, roi_frame=roi_frame)
 
 
 def inside(result, name):
-    return sitk.GetArrayViewFromImage(result.images[name])[result.roi_array]
+    """Values of a sequence in the ROI, without the constant that tells it from the others."""
+    return sitk.GetArrayViewFromImage(result.images[name])[result.roi_array] - OFFSET[name]
 
 
 def test_a_plane_is_resampled_to_itself_by_spline_and_linear():
@@ -102,7 +104,7 @@ def test_normalisation_over_the_roi_and_adc_left_quantitative():
     vectors = result.voxel_vectors(SEQUENCES)
     assert vectors[:, 0].mean() == pytest.approx(0, abs=1e-5)
     assert vectors[:, 0].std() == pytest.approx(1, abs=1e-5)
-    np.testing.assert_allclose(vectors[:, 2], inside(result, "adc"))
+    np.testing.assert_allclose(vectors[:, 2], inside(result, "adc") + OFFSET["adc"])
     assert sitk.GetArrayViewFromImage(result.normalised["adc"]).std() == pytest.approx(1, abs=1e-4)
 
 
@@ -174,3 +176,26 @@ def test_roi_voxels_outside_a_sequence_are_left_out_and_counted():
     result = preprocess(make_case(ball(9.0, (22.0, 0, 0))), SEQUENCES, "dwi", {}, PreprocessingSection())
     assert any(warning.endswith("lie outside the T2W image and were left out") for warning in result.warnings)
     assert (sitk.GetArrayViewFromImage(result.images["t2w"])[result.roi_array] != 0).all()
+
+
+def test_padding_inside_the_image_does_not_count_either():
+    """T2W resampled by another program onto a wider grid: the zeros round it are no tissue."""
+    noise = np.random.default_rng(8)
+
+    def tissue(p):
+        return plane(p) + noise.normal(0, 2, p.shape[:-1])
+
+    case = make_case()
+    t2w = of(tissue, case.images["t2w"])
+    padded = sitk.ConstantPad(t2w, [25, 25, 0], [25, 25, 0], 0.0)
+    results = [
+        preprocess(Case("c", {**case.images, "t2w": image}, roi=case.roi, roi_frame="dwi"), SEQUENCES, "dwi", {}, PreprocessingSection())
+        for image in (t2w, padded)
+    ]
+    vectors = [result.voxel_vectors(SEQUENCES) for result in results]
+    np.testing.assert_allclose(vectors[0], vectors[1], atol=0.02)
+
+
+def test_an_outline_as_large_as_the_gland_is_questioned():
+    result = preprocess(make_case(ball(17.5)), SEQUENCES, "dwi", {}, PreprocessingSection())
+    assert any("is it the tumour's outline and not the gland's?" in warning for warning in result.warnings)

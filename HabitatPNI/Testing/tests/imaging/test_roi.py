@@ -6,7 +6,7 @@ import SimpleITK as sitk
 
 from HabitatPNILib.errors import CaseError
 from HabitatPNILib.imaging.dicom import read_dicom_case
-from HabitatPNILib.imaging.roi import place_roi, read_roi, select_lesions
+from HabitatPNILib.imaging.roi import attach_roi, place_roi, read_outline, read_roi, select_lesions
 
 C, S = float(np.cos(0.2)), float(np.sin(0.2))
 
@@ -48,20 +48,97 @@ def write_seg(path, image, names, layers=None, values=None):
 def test_plain_label_map(tmp_path):
     labels = mask(grid(), BOX, np.s_[6:7, 0:3, 0:3])
     sitk.WriteImage(sitk.Cast(labels, sitk.sitkFloat32), str(tmp_path / "a.nii.gz"))
-    read = read_roi(tmp_path / "a.nii.gz")
-    assert read.GetPixelID() == sitk.sitkUInt8
-    assert array(read).sum() == 72 + 9
-    assert array(read_roi(tmp_path / "a.nii.gz", "2")).sum() == 9
+    both = read_outline(tmp_path / "a.nii.gz", "all")
+    assert both.mask.GetPixelID() == sitk.sitkUInt8
+    assert array(both.mask).sum() == 72 + 9
+    assert both.taken == "labels 1, 2 together"
+    second = read_outline(tmp_path / "a.nii.gz", " 2")
+    assert array(second.mask).sum() == 9
+    assert second.taken == "label 2"
     with pytest.raises(CaseError, match="label map without segment 7; it holds the labels: 1, 2"):
         read_roi(tmp_path / "a.nii.gz", "7")
+    with pytest.raises(CaseError) as error:
+        read_roi(tmp_path / "a.nii.gz")
+    expected = "is a label map of several labels (1, 2); choose one with --roi-segment LABEL, or --roi-segment all to take them together"
+    assert str(error.value) == f"The ROI file a.nii.gz {expected}"
+
+
+@pytest.mark.parametrize("value", [-3, 1, 255, 4000])
+def test_the_only_label_may_have_any_value(tmp_path, value):
+    sitk.WriteImage(sitk.Cast(mask(grid(), BOX), sitk.sitkInt16) * value, str(tmp_path / "a.nrrd"))
+    outline = read_outline(tmp_path / "a.nrrd")
+    assert array(outline.mask).sum() == 72
+    assert outline.taken == f"label {value}"
+    assert array(read_roi(tmp_path / "a.nrrd", str(value))).sum() == 72
+
+
+def test_images_are_no_label_maps(tmp_path):
+    sitk.WriteImage(grid(), str(tmp_path / "mr.nii.gz"))
+    with pytest.raises(
+        CaseError, match=r"^The ROI file mr\.nii\.gz is not a label map: it has \d+ distinct values; give the tumour outline$"
+    ):
+        read_roi(tmp_path / "mr.nii.gz")
+    with pytest.raises(CaseError, match="is not a label map: it has"):
+        read_roi(tmp_path / "mr.nii.gz", "7")
+    sitk.WriteImage(sitk.Cast(mask(grid(), BOX), sitk.sitkFloat32) * 0.5, str(tmp_path / "p.nrrd"))
+    with pytest.raises(CaseError, match=r"p\.nrrd is not a label map: its values are not whole numbers; give the tumour outline$"):
+        read_roi(tmp_path / "p.nrrd")
+    rows = np.zeros((8, 22, 20), dtype=np.uint8)
+    rows[0, :20, 0] = np.arange(20)
+    sitk.WriteImage(sitk.GetImageFromArray(rows), str(tmp_path / "twenty.mha"))
+    assert array(read_roi(tmp_path / "twenty.mha", "all")).sum() == 19
+    rows[0, 20, 0] = 20
+    sitk.WriteImage(sitk.GetImageFromArray(rows), str(tmp_path / "more.mha"))
+    with pytest.raises(CaseError, match="it has 21 distinct values"):
+        read_roi(tmp_path / "more.mha", "all")
+    holes = sitk.GetArrayFromImage(grid()).astype(np.float32)
+    holes[0, 0, 0] = np.nan
+    sitk.WriteImage(sitk.GetImageFromArray(holes), str(tmp_path / "nan.nrrd"))
+    with pytest.raises(CaseError, match="not finite"):
+        read_roi(tmp_path / "nan.nrrd")
+
+
+@pytest.mark.parametrize("name", ["a.mha", "a.nrrd", "a.nii.gz"])
+def test_colour_and_several_volumes(tmp_path, name):
+    one = mask(grid(), BOX)
+    sitk.WriteImage(sitk.Compose(one, one, one), str(tmp_path / name))
+    with pytest.raises(CaseError, match=r"is a colour or other many-valued image \(vector of 8-bit unsigned integer\); give a mask"):
+        read_roi(tmp_path / name)
+    sitk.WriteImage(sitk.JoinSeries([one, one]), str(tmp_path / name))
+    with pytest.raises(CaseError, match=r"holds 2 volumes \(4D\); give one mask or label map a file"):
+        read_roi(tmp_path / name)
+    sitk.WriteImage(sitk.JoinSeries([one]), str(tmp_path / name))
+    assert np.array_equal(array(read_roi(tmp_path / name)), array(one))
+
+
+def test_provenance_states_label_and_volume(shared_data, tmp_path):
+    # The data's own description gives 427 voxels and 0.32 mL; the file marks them with 3.
+    lesion = shared_data / "prostate_labels_NC" / "ProstateX-0000_11373_1001396_lesion_human.nii.gz"
+    outline = sitk.ReadImage(str(lesion))
+    found = attach_roi({"t2w": outline}, lesion, None, None, "c")
+    assert found.frame == "t2w"
+    (choice,) = found.choices
+    assert choice.item == "roi"
+    assert choice.chosen.startswith(".nii.gz file, sha256 ")
+    assert choice.chosen.endswith(", label 3, 427 voxels, 0.32 mL")
+    path = write_seg(tmp_path / "a.seg.nrrd", mask(grid(), BOX, np.s_[6:7, 0:3, 0:3]), ["Tumour", "Urethra"])
+    for segment, words in (
+        ("tumour", "segment Tumour, 72 voxels, 0.05 mL"),
+        ("all", "segments Tumour, Urethra together, 81 voxels, 0.06 mL"),
+    ):
+        assert attach_roi({"t2w": grid()}, path, segment, None, "c").choices[0].chosen.endswith(f", {words}")
+    assert attach_roi({"t2w": grid()}, None, None, None, "c").choices == ()
 
 
 def test_slicer_segments_by_name_and_id(tmp_path):
     path = write_seg(tmp_path / "a.seg.nrrd", mask(grid(), BOX, np.s_[6:7, 0:3, 0:3]), ["Tumour", "Urethra"])
     assert array(read_roi(path, "tumour")).sum() == 72
     assert array(read_roi(path, "Segment_2")).sum() == 9
-    with pytest.raises(CaseError, match=r"a\.seg\.nrrd holds 2 segments \(Tumour, Urethra\); choose one with --roi-segment"):
+    with pytest.raises(
+        CaseError, match=r"a\.seg\.nrrd holds 2 segments \(Tumour, Urethra\); choose one with --roi-segment NAME, or --roi-segment all"
+    ):
         read_roi(path)
+    assert array(read_roi(path, "all")).sum() == 72 + 9
     with pytest.raises(CaseError, match="has no segment Bladder; it holds: Tumour, Urethra"):
         read_roi(path, "Bladder")
     alone = write_seg(tmp_path / "b.seg.nrrd", mask(grid(), BOX), ["Tumour"])
@@ -71,10 +148,27 @@ def test_slicer_segments_by_name_and_id(tmp_path):
         read_roi(twins, "Tumour")
 
 
+@pytest.mark.parametrize(("layers", "values"), [("x", "1"), ("0", "one"), ("0", "1.5")])
+def test_damaged_segment_numbers(tmp_path, layers, values):
+    path = write_seg(tmp_path / "a.seg.nrrd", mask(grid(), BOX), ["Tumour"], layers=[layers], values=[values])
+    with pytest.raises(CaseError, match=r"a\.seg\.nrrd is damaged: layer or label value of a segment is not a number; save the segm"):
+        read_roi(path)
+    for absent in ("3", "-1"):
+        write_seg(path, mask(grid(), BOX), ["Tumour"], layers=[absent])
+        with pytest.raises(CaseError, match="damaged: a segment's layer is not there"):
+            read_roi(path)
+
+
+def test_a_segment_may_be_called_all(tmp_path):
+    path = write_seg(tmp_path / "a.seg.nrrd", mask(grid(), BOX, np.s_[6:7, 0:3, 0:3]), ["Tumour", "All"])
+    assert array(read_roi(path, "all")).sum() == 9
+
+
 def test_overlapping_layers(tmp_path):
     overlap = sitk.Compose(mask(grid(), BOX), mask(grid(), np.s_[3:7, 6:12, 7:11]))
     path = write_seg(tmp_path / "a.seg.nrrd", overlap, ["Tumour", "Zone"], layers=[0, 1], values=[1, 1])
     assert array(read_roi(path, "Tumour")).sum() == 72
+    assert np.array_equal(array(read_roi(path, "all")), array(mask(grid(), np.s_[2:7, 6:12, 7:11])))
     zone = read_roi(path, "Zone")
     assert np.array_equal(array(zone), array(mask(grid(), np.s_[3:7, 6:12, 7:11])))
     assert zone.GetOrigin() == pytest.approx(grid().GetOrigin())
@@ -212,15 +306,62 @@ def test_dicom_seg_lies_on_its_series(segmented):
     case = read_dicom_case(folder / "case", roi=seg, roi_segment="Tumour", roi_on="t2w")
     assert case.roi_frame == "t2w"
     assert np.array_equal(array(case.roi), tumour)
+    assert case.warnings == ()
+    volume_ml = tumour.sum() * 2 * 2 * 3 / 1000
+    assert case.provenance[-1].chosen.endswith(f", segment Tumour, {tumour.sum():.0f} voxels, {volume_ml:.2f} mL")
     t2w = {"t2w": case.images["t2w"]}
     assert np.array_equal(array(place_roi(read_roi(seg, "2"), t2w)[0]), zone)
-    with pytest.raises(CaseError, match=r"seg\.dcm holds 2 segments \(Tumour, Zone\); choose one"):
+    assert np.array_equal(array(place_roi(read_roi(seg, "all"), t2w)[0]), np.maximum(tumour, zone))
+    with pytest.raises(
+        CaseError, match=r"seg\.dcm holds 2 segments \(Tumour, Zone\); choose one with --roi-segment NAME, or --roi-segment all"
+    ):
         read_roi(seg)
     with pytest.raises(CaseError, match="no segment Gland; it holds: Tumour, Zone"):
         read_roi(seg, "Gland")
     (folder / "roi").mkdir()
     seg.rename(folder / "roi" / "x.dcm")
     assert np.array_equal(array(place_roi(read_roi(folder / "roi", "Zone"), t2w)[0]), zone)
+
+
+def retag(path, **tags):
+    import pydicom
+
+    dataset = pydicom.dcmread(path)
+    for key, value in tags.items():
+        setattr(dataset, key, value)
+    dataset.save_as(path)
+
+
+def test_dicom_seg_of_another_patient(segmented):
+    folder, seg, tumour, _ = segmented
+    retag(seg, PatientID="Secret7", PatientName="Roe^Hidden")
+    with pytest.raises(CaseError) as error:
+        read_dicom_case(folder / "case", roi=seg, roi_segment="Tumour", case_id="B2")
+    text = str(error.value)
+    assert text.startswith("Case B2: the DICOM SEG belongs to another patient or examination; give the outline drawn on this case's images")
+    assert not any(word in text for word in ("Secret", "Hidden", "P1", "Doe", "\n"))
+    retag(seg, PatientID="")
+    case = read_dicom_case(folder / "case", roi=seg, roi_segment="Tumour", roi_on="t2w")
+    assert np.array_equal(array(case.roi), tumour)
+    for path in (folder / "case").iterdir():
+        retag(path, PatientID="")
+    retag(seg, PatientID="Secret7")
+    assert read_dicom_case(folder / "case", roi=seg, roi_segment="Tumour").warnings == ()
+
+
+def test_dicom_seg_of_another_frame_of_reference(segmented):
+    folder, seg, tumour, _ = segmented
+    retag(seg, FrameOfReferenceUID="1.2.3.4.5")
+    case = read_dicom_case(folder / "case", roi=seg, roi_segment="Tumour", roi_on="t2w")
+    assert np.array_equal(array(case.roi), tumour)
+    assert case.warnings == (
+        "the DICOM SEG has another frame of reference than the series it is laid on: check that it lies on the tumour",
+    )
+    for path in (folder / "case").glob("s01*"):
+        retag(path, FrameOfReferenceUID="1.2.3.4.5")
+    on_t2w, on_dwi = (read_dicom_case(folder / "case", roi=seg, roi_segment="Tumour", roi_on=name) for name in ("t2w", "dwi"))
+    assert [len(on_t2w.warnings), len(on_dwi.warnings)] == [1, 2]
+    assert "series taken have different frames of reference" in on_t2w.warnings[0]
 
 
 def test_what_is_no_outline(segmented, tmp_path):

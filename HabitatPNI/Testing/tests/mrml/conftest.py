@@ -15,6 +15,7 @@ import SimpleITK as sitk
 from HabitatPNILib.analysis import Analysis, Contribution, HabitatSummary
 from HabitatPNILib.case import Choice
 from HabitatPNILib.frozen_model import FrozenModel
+from HabitatPNILib.protocol import Protocol
 
 slicer = pytest.importorskip("slicer", reason="slicer-core is not installed")
 
@@ -76,7 +77,7 @@ def analysis(roi) -> Analysis:
         kind="combined",
         notice="a model of the tests",
         demonstration=True,
-        protocol={},
+        protocol=Protocol.load("pca-pni").to_dict(),
         predictors=(),
         intercept=-1.0,
         terms=(),
@@ -90,12 +91,14 @@ def analysis(roi) -> Analysis:
         probability=0.43215678,
         high_risk=True,
         cut_off=0.25,
+        cut_off_rule="by hand",
         contributions=(
             Contribution("age", "Age", 63.0, "63 years", -0.083, 0.166),
             Contribution("habitat4", "Habitat 4", 0.1, "0.1", 1.0, 0.0, True),
         ),
         intercept=-1.0,
         radscores={"habitat1": -0.25, "tumour": 1.5},
+        b_values={"dwi": 1400.0},
         images=images,
         roi=roi,
         habitat_map=habitat_map,

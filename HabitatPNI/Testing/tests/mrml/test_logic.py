@@ -67,12 +67,12 @@ def test_same_case_as_from_files(shared_data, scene):
         assert grid_difference_mm(case.images[name], image) < 1e-4
 
 
-def test_adc_unit_and_unknown_b_value_are_told(nodes, analysis):
+def test_adc_unit_is_told_and_an_unknown_b_value_left_open(nodes, analysis):
     milli = add_volume(nodes.scene, sitk.Multiply(analysis.images["adc"], 1e-6), "ADC in mm2/s")
     case = HabitatPNILogic().case_from_nodes(nodes.t2w, nodes.dwi, milli, nodes.segmentation)
     assert sitk.GetArrayFromImage(case.images["adc"]) == pytest.approx(sitk.GetArrayFromImage(analysis.images["adc"]), rel=1e-5)
     assert "adc unit" in {choice.item for choice in case.provenance}
-    assert case.warnings == ("the b-value of DWI is not known: it cannot be compared with the model's",)
+    assert case.b_values == {}
 
 
 def test_b_value_given_wins_over_the_nodes(nodes):

@@ -65,7 +65,7 @@ def test_errors_reach_the_caller_as_they_are(module, nodes):
     logic = module.HabitatPNILogic()
     with pytest.raises(ModelError, match=r"^No model nobody-has-this: "):
         logic.run(nodes.t2w, nodes.dwi, nodes.adc, nodes.segmentation, model="nobody-has-this", clinical={})
-    with pytest.raises(CaseError, match=r"^Case case: ROI: no segments are called Lesion; the segmentation holds: Tumour"):
+    with pytest.raises(CaseError, match=r"^Case 1: ROI: no segments are called Lesion; the segmentation holds: Tumour"):
         logic.case_from_nodes(nodes.t2w, nodes.dwi, nodes.adc, nodes.segmentation, "Lesion")
 
 

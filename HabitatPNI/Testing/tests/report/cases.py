@@ -90,6 +90,7 @@ def clinical_analysis(case_id: str = "case 1") -> Analysis:
         notice=f"Intercept solved for a mean risk of 19.4%, not fitted to patients. {model.notice}",
         probability=probability,
         cut_off=0.194,
+        cut_off_rule=model.cut_off_rule,
         high_risk=probability >= 0.194,
         contributions=_contributions(terms, ()),
         intercept=INTERCEPT,
@@ -156,10 +157,12 @@ def combined_analysis(images: dict[str, sitk.Image], roi: sitk.Image, *, demonst
         notice=notice,
         probability=probability,
         cut_off=0.27,
+        cut_off_rule=model.cut_off_rule,
         high_risk=probability >= 0.27,
         contributions=_contributions(TERMS, ("radscore_habitat3",)),
         intercept=INTERCEPT,
         radscores={"habitat1": -0.31, "habitat2": -1.12, "habitat3": -1.4, "tumour": 1.62},
+        b_values={"dwi": 1000.0},
         images=images,
         roi=roi,
         habitat_map=like(labels, roi),
@@ -176,10 +179,10 @@ def combined_analysis(images: dict[str, sitk.Image], roi: sitk.Image, *, demonst
 
 
 def tiny_case(folder: Path) -> tuple[dict[str, sitk.Image], sitk.Image]:
-    """T2W, DWI, ADC and low-b of the small real case and a ROI made from its finding, on the 1 mm grid of the DWI."""
-    read = {n: sitk.ReadImage(str(folder / f"ProstateX-0000_{n}.nii.gz"), sitk.sitkFloat32) for n in ("t2w", "b800", "adc", "b50")}
+    """T2W, DWI and ADC of the small real case and a ROI made from its finding, on the 1 mm grid of the DWI."""
+    read = {n: sitk.ReadImage(str(folder / f"ProstateX-0000_{n}.nii.gz"), sitk.sitkFloat32) for n in ("t2w", "b800", "adc")}
     grid = isotropic_grid(read["b800"], (1.0, 1.0, 1.0))
-    names = {"t2w": "t2w", "dwi": "b800", "adc": "adc", "low_b": "b50"}
+    names = {"t2w": "t2w", "dwi": "b800", "adc": "adc"}
     images = {name: sitk.Resample(read[source], grid, sitk.Transform(), sitk.sitkLinear) for name, source in names.items()}
     roi = sitk.ReadImage(str(folder / "ProstateX-0000_roi_findingsphere_CCBY.nii.gz"))
     return images, sitk.Cast(sitk.Resample(roi, grid, sitk.Transform(), sitk.sitkNearestNeighbor), sitk.sitkUInt8)
