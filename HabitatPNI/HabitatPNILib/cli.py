@@ -71,7 +71,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_demo(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--seed", type=int, default=2026, help="which phantom patient (default 2026)")
+    parser.add_argument("--seed", type=int, default=2034, help="which phantom patient (default 2034)")
     parser.add_argument("--model", default=DEFAULT_MODEL, help=f"model name or folder (default {DEFAULT_MODEL})")
     parser.add_argument("-o", "--output", type=Path, default=Path("out/demo"), metavar="OUT", help="output folder (default out/demo)")
 

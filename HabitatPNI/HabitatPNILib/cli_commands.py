@@ -33,6 +33,7 @@ def demo(options: argparse.Namespace) -> None:
     with show_progress() as progress:
         progress(0.0, "Making a phantom patient")
         case, truth = phantom_case(options.seed)
+        case = case.with_clinical({p.name: case.clinical[p.name] for p in model.predictors if p.name in case.clinical})
         analysis = analyse(case, model, part(progress, 0.1, 0.9))
         progress(0.9, "Writing the results")
         written = _write(analysis, options.output)
