@@ -26,6 +26,7 @@ CASES = ("ProstateX-0000", "ProstateX-0001")
 
 
 def mapped(transform: sitk.Transform, points: np.ndarray) -> np.ndarray:
+    """Points (n, 3) in LPS mm as the transform maps them."""
     return np.array([transform.TransformPoint(p.tolist()) for p in points])
 
 
@@ -48,6 +49,7 @@ def random_vector(rng: np.random.Generator, largest: float) -> tuple[float, floa
 
 
 def row(name: str, start: float, error: np.ndarray, found: Registration, seconds: float) -> tuple[float, float, bool]:
+    """Print one registration; returns its mean error in mm, its seconds, and whether it was accepted."""
     state = "accepted" if found.accepted else f"REFUSED: {found.reason}"
     print(
         f"{name:28} start {start:5.1f} mm   error mean {error.mean():5.2f} max {error.max():5.2f} mm   "
@@ -57,6 +59,7 @@ def row(name: str, start: float, error: np.ndarray, found: Registration, seconds
 
 
 def summary(title: str, rows: Iterable[tuple[float, float, bool]]) -> None:
+    """Print the figures of all rows."""
     errors, seconds, accepted = (np.array(column) for column in zip(*rows, strict=True))
     wrong = errors[accepted]
     print(
@@ -66,6 +69,7 @@ def summary(title: str, rows: Iterable[tuple[float, float, bool]]) -> None:
 
 
 def phantom(count: int, seed: int, fixed: str) -> None:
+    """Known misalignments of phantoms without distortion, against the truth."""
     rows = []
     for number in range(seed, seed + count):
         rng = np.random.default_rng([number, 99])
@@ -82,6 +86,7 @@ def phantom(count: int, seed: int, fixed: str) -> None:
 
 
 def prostatex(count: int, seed: int, fixed: str, data: Path, resample: bool) -> None:
+    """Moved T2W of the two public cases, against the registration of the unmoved one."""
     rows = []
     for number, name in enumerate(CASES):
         images = read_dicom_case(data / "prostate_dicom" / name).images
@@ -114,6 +119,7 @@ def gland_ball(data: Path, name: str, t2w: sitk.Image, still: Registration) -> n
 
 
 def main() -> None:
+    """Run what the options ask for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--phantom", type=int, default=20, help="phantoms; 0 for none")
     parser.add_argument("--prostatex", type=int, default=12, help="misalignments of each ProstateX case; 0 for none")
