@@ -292,6 +292,8 @@ def _image(
             distance = abs(score - signature.train_mean) / signature.train_sd
             warnings.append(f"Radscore of {region} lies {distance:.1f} SD from the training mean: the case is unlike the training cases")
         radscores[region] = score
+    if len(absent) == len(radscores):
+        warnings.append("No radscore of this case enters: the probability rests on the clinical values alone")
     backbone = Choice("network", f"{protocol.deep.backbone}, {protocol.deep.weights}", extractor.description)
     return _Imaged(prepared, habitat_map, curve, radscores, tuple(absent), warnings, (backbone,))
 

@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, NoReturn
 
 from . import RESEARCH_USE_ONLY, __version__
 from .errors import Cancelled, HabitatPNIError
@@ -29,6 +30,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail("stopped; nothing half-written is left", STOPPED, False)
     except BrokenPipeError:
         return DONE
+    except ModuleNotFoundError as error:
+        return _fail(f'the Python package {error.name} is not installed; pip install "habitatpni" brings it', WRONG_INPUT, options.verbose)
     except Exception as error:
         return _fail(f"unexpected {type(error).__name__}: {error}; run again with --verbose and report it", FAILED, options.verbose)
     return DONE
@@ -44,13 +47,13 @@ def _fail(message: str, code: int, verbose: bool) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _OneLine(
         prog="habitatpni",
         description="Habitats of prostate tumours on MRI and the probability of perineural invasion.",
         epilog=RESEARCH_USE_ONLY,
     )
     parser.add_argument("--version", action="version", version=f"habitatpni {__version__}")
-    common = argparse.ArgumentParser(add_help=False)
+    common = _OneLine(add_help=False)
     common.add_argument("--verbose", action="store_true", help="show where an error arose")
     common.add_argument("--threads", type=_positive, metavar="N", help="processor threads (default: as many as there are cores)")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
@@ -86,7 +89,9 @@ def _add_predict(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--roi", type=Path, metavar="F", help="tumour outline: NRRD, NIfTI, MHA, .seg.nrrd or DICOM SEG")
     parser.add_argument("--roi-segment", metavar="NAME|LABEL|all", help="segment or label to take from the ROI file, or all")
     parser.add_argument("--roi-on", choices=("t2w", "dwi", "adc"), help="sequence the ROI was drawn on, when its grid does not tell")
-    parser.add_argument("--clinical", type=_assignments, default={}, metavar="NAME=VALUE,...", help="e.g. age=63,mrt_stage=2,pi_rads=4")
+    parser.add_argument(
+        "--clinical", type=_assignments, action=_Merge, default={}, metavar="NAME=VALUE,...", help="e.g. age=63,mrt_stage=2,pi_rads=4"
+    )
     parser.add_argument("--model", required=True, metavar="NAME|FOLDER", help="frozen model (see habitatpni models list)")
     parser.add_argument("--prevalence", type=float, metavar="P", help="local prevalence (0 to 1) for a model with a solved intercept")
     parser.add_argument("--case-id", default="1", metavar="ID", help="name of the case in outputs (default 1); no patient identifier")
@@ -132,6 +137,26 @@ def _add_weights(parser: argparse.ArgumentParser) -> None:
     )
 
 
+class _OneLine(argparse.ArgumentParser):
+    """Parser whose errors are one line, as all others of the program."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(WRONG_INPUT, f"habitatpni: {' '.join(message.split())}; see {self.prog} --help\n")
+
+
+class _Merge(argparse.Action):
+    """Collect the values of an option that is given more than once; the same name twice is an error."""
+
+    def __call__(
+        self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, option_string: str | None = None
+    ) -> None:
+        before = getattr(namespace, self.dest)
+        twice = sorted(set(before) & set(values))
+        if twice:
+            parser.error(f"{option_string} gives {', '.join(twice)} twice")
+        setattr(namespace, self.dest, {**before, **values})
+
+
 def _positive(text: str) -> int:
     number = int(text)
     if number < 1:
@@ -142,7 +167,7 @@ def _positive(text: str) -> int:
 def _assignments(text: str) -> dict[str, str]:
     pairs = [pair.partition("=") for pair in text.split(",") if pair.strip()]
     if any(not sign or not name.strip() or not value.strip() for name, sign, value in pairs):
-        raise argparse.ArgumentTypeError(f"{text!r} is not of the form name=value,name=value")
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form name=value,name=value (commas, no spaces)")
     names = [name.strip() for name, _, _ in pairs]
     if len(set(names)) < len(names):
         raise argparse.ArgumentTypeError(f"{text!r} gives a name twice")

@@ -13,6 +13,7 @@ from .case import Case
 from .errors import CaseError, MissingDependencyError, ModelError
 from .frozen_model import FrozenModel, installed_models, load_model
 from .progress import part
+from .storage import check_output_folder
 from .terminal import show_progress
 
 
@@ -30,6 +31,7 @@ def demo(options: argparse.Namespace) -> None:
     from .imaging.phantom import phantom_case
 
     model = load_model(options.model)
+    check_output_folder(options.output)
     with show_progress() as progress:
         progress(0.0, "Making a phantom patient")
         case, truth = phantom_case(options.seed)
@@ -44,6 +46,7 @@ def demo(options: argparse.Namespace) -> None:
 def predict(options: argparse.Namespace) -> None:
     """Take one case through a frozen model and write everything that led to the answer."""
     model = load_model(options.model)
+    check_output_folder(options.output)
     with show_progress() as progress:
         progress(0.0, "Reading the case")
         analysis = analyse(_read_case(options, model), model, part(progress, 0.1, 0.9), prevalence=options.prevalence)
@@ -160,7 +163,7 @@ def weights(options: argparse.Namespace) -> None:
         for path in found:
             print(f"{path} ({path.stat().st_size / 1e6:.0f} MB)")
         if not found:
-            print("no weights are cached")
+            print("no weights are cached; habitatpni weights download resnet101 fetches those of the protocol pca-pni")
 
 
 def _read_case(options: argparse.Namespace, model: FrozenModel) -> Case:
@@ -214,6 +217,7 @@ def _write(analysis: Analysis, folder: Path) -> list[str]:
 def _print_result(analysis: Analysis, folder: Path, written: list[str]) -> None:
     side = "at or above" if analysis.high_risk else "below"
     print(f"Probability of perineural invasion: {analysis.probability:.3f} ({side} the cut-off of {analysis.cut_off:.3f})")
+    print(f"  Cut-off: {analysis.cut_off_rule}")
     print(f"  {analysis.notice}")
     print(f"  {RESEARCH_USE_ONLY}")
     for warning in analysis.warnings:

@@ -16,7 +16,8 @@ ODDS_RATIOS = {"age": 0.92, "mrt_stage": 1.83, "pi_rads": 3.12}
 PREVALENCE = 77 / 397
 STUDY = "doi 10.1186/s12885-025-14759-9"
 NOTICE = (
-    "Published odds ratios without their intercept: the ranking of patients is the study's, the level of the probability an assumption."
+    "Published odds ratios without their intercept: the ranking of patients is the study's, the level of the probability an assumption. "
+    "The study's text says that older patients carry a higher risk, its odds ratio for age says a lower one; the odds ratio is used."
 )
 COVARIATES: dict[str, dict[str, Any]] = {
     "age": {"distribution": "normal", "mean": 74.9, "sd": 7.7, "low": 44.0, "high": 94.0, "source": "the study's patients"},

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import signal
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -267,9 +268,10 @@ def _guarded(function: Any, task: tuple[Any, ...]) -> Any:
 
 
 def _one_thread() -> None:
-    """Start of a worker process: one thread, and an end when the parent ends."""
+    """Start of a worker process: one thread, an end when the parent ends, and Ctrl-C left to the parent."""
     import torch
 
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     Thread(target=_leave_with_parent, daemon=True).start()
     torch.set_num_threads(1)
     sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)

@@ -104,7 +104,9 @@ def code_values(predictors: Iterable[Predictor], values: Mapping[str, object], c
     if missing:
         names = ", ".join(p.name for p in missing)
         example = ",".join(f"{p.name}={p.levels[0].value if p.levels else p.low:g}" for p in missing)
-        raise CaseError(f"Case {case_id}: clinical values are missing: {names}; give them with --clinical, e.g. {example}")
+        others = sorted(set(given) - {p.name for p in predictors})
+        unknown = f" (given, but not known to the model: {', '.join(others)})" if others else ""
+        raise CaseError(f"Case {case_id}: clinical values are missing: {names}{unknown}; give them with --clinical, e.g. {example}")
     return {p.name: p.code(given[p.name], case_id) for p in predictors}
 
 

@@ -39,6 +39,21 @@ def write_text(path: Path, text: str) -> None:
     write_file(path, lambda temporary: temporary.write_bytes(text.encode("utf-8")))
 
 
+def check_output_folder(folder: Path) -> None:
+    """Find out before a long computation whether its results can be written to a folder.
+
+    Raises
+    ------
+    OutputError
+        when the folder is a file, or nothing can be written where it lies
+    """
+    taken = next((p for p in (folder, *folder.parents) if p.exists()), folder)
+    if not taken.is_dir():
+        raise OutputError(f"{taken} is a file; give a folder for the results")
+    with output_folder(folder):
+        pass
+
+
 @contextmanager
 def output_folder(folder: Path) -> Iterator[Path]:
     """Temporary folder beside `folder` to write into; its files move into `folder` when the block ends well.
@@ -55,7 +70,8 @@ def output_folder(folder: Path) -> Iterator[Path]:
         raise OutputError(f"The output folder {folder} cannot be made: {_reason(error, folder.parent)}") from error
     try:
         yield temporary
-        folder.mkdir(exist_ok=True)
+        if any(temporary.iterdir()):
+            folder.mkdir(exist_ok=True)
         for file in sorted(temporary.iterdir()):
             os.replace(file, folder / file.name)
     except OSError as error:
@@ -66,7 +82,9 @@ def output_folder(folder: Path) -> Iterator[Path]:
 
 def _reason(error: Exception, folder: Path) -> str:
     """Why, in words; a writer inside a library says of a full disk only that it failed."""
-    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    text = str(error)
     if folder.is_dir() and shutil.disk_usage(folder).free < FULL_DISK_BYTES:
         text = "the disk is full; free some space or choose another folder"
     return (text.strip().splitlines() or ["unknown reason"])[-1]

@@ -109,7 +109,10 @@ def fit_clinical(clinical: pd.DataFrame, y: Any, candidates: Sequence[str], p: f
     passed = tuple(name for name in candidates if found_p[name] < p)
     if not passed:
         found = ", ".join(f"{name} p = {value:.3f}" for name, value in found_p.items())
-        raise CohortError(f"No clinical candidate has a univariate p below {p:g} ({found}): offer other candidates or raise the limit")
+        raise CohortError(
+            f"No clinical candidate has a univariate p below {p:g} ({found}) with {int(np.sum(y))} events: more patients with the "
+            "outcome are needed, or other candidates or another limit in the protocol (clinical.candidates, clinical.univariate_p)"
+        )
     return _maximum_likelihood(_values(clinical, passed), check_outcome(y, len(clinical)), passed)
 
 

@@ -28,7 +28,7 @@ figure { margin: 10px 0 14px; }
 figure img { display: block; width: 100%; height: auto; }
 figcaption { margin-top: 4px; max-width: 100ch; }
 table { border-collapse: collapse; margin: 8px 0; width: 100%; font-size: 14px; }
-th, td { text-align: left; padding: 5px 10px 5px 0; border-bottom: 1px solid #e2e2e2; vertical-align: top; overflow-wrap: anywhere; }
+th, td { text-align: left; padding: 5px 10px 5px 0; border-bottom: 1px solid #e2e2e2; vertical-align: top; overflow-wrap: break-word; }
 th { font-weight: 600; border-bottom: 1.5px solid var(--grey); }
 .facts td:first-child { white-space: nowrap; width: 1%; padding-right: 24px; color: var(--grey); }
 td.n, th.n { text-align: right; padding-right: 18px; font-variant-numeric: tabular-nums; white-space: nowrap; }

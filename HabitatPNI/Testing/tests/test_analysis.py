@@ -99,6 +99,7 @@ def test_an_absent_habitat_enters_at_the_training_mean(phantom, quick_model):
     assert result.radscores["habitat1"] == -0.2
     assert [c.imputed for c in result.contributions] == [False, False, False, True, False]
     assert any(w.startswith("Habitat 1 is absent in this case") for w in result.warnings)
+    assert not any("rests on the clinical values alone" in w for w in result.warnings)
     assert json.dumps(result.to_dict(), allow_nan=False)
 
 

@@ -178,10 +178,43 @@ def test_wrong_options_are_one_line(phantom_files, small_model, tmp_path, capsys
         "no-folder",
     )
     assert not (tmp_path / "out").exists()
-    for clinical in ("age", "age=", "age=1,age=2"):
-        with pytest.raises(SystemExit) as stop:
-            main([*good, "--clinical", clinical])
-        assert stop.value.code == 2
+
+
+@pytest.mark.parametrize(
+    ("more", "text"),
+    [
+        (["--clinical", "age"], "'age' is not of the form name=value,name=value (commas, no spaces); see habitatpni predict --help"),
+        (["--clinical", "age="], "is not of the form"),
+        (["--clinical", "psa=1,psa=2"], "gives a name twice"),
+        (["--clinical", "age=64"], "--clinical gives age twice"),
+        (["--threads", "0"], "must be at least 1"),
+        (["pi_rads=4", "x"], "unrecognized arguments"),
+    ],
+)
+def test_wrong_words_are_one_line_too(phantom_files, small_model, tmp_path, capsys, more, text):
+    with pytest.raises(SystemExit) as stop:
+        main([*arguments(phantom_files, small_model, tmp_path / "out"), *more])
+    lines = capsys.readouterr().err.splitlines()
+    assert stop.value.code == 2
+    assert len(lines) == 1
+    assert text in lines[0]
+
+
+def test_clinical_values_may_come_in_several_options(tmp_path, capsys):
+    command = ["predict", "--model", "pca-pni-clinical", "-o", str(tmp_path / "out"), "--clinical", "age=63", "--clinical", "mrt_stage=2"]
+    fails(capsys, [*command, "--clinical", "pirads=4"], "missing: pi_rads (given, but not known to the model: pirads)")
+    assert main([*command, "--clinical", "pi_rads=4"]) == 0
+
+
+def test_a_folder_that_cannot_be_written_is_found_before_the_work(tmp_path, capsys, phantom_files, small_model):
+    (tmp_path / "file").write_text("mine")
+    for out in ("file", "file/sub"):
+        code = main(arguments(phantom_files, small_model, tmp_path / out))
+        error = capsys.readouterr().err
+        assert code == 2
+        assert "is a file; give a folder for the results" in error
+        assert "%]" not in error
+    assert (tmp_path / "file").read_text() == "mine"
 
 
 def test_an_altered_model_is_one_line(phantom_files, small_model, tmp_path, capsys):
