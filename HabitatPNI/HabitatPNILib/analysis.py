@@ -278,21 +278,20 @@ def _image(
     features = extractor.extract(prepared.preprocessed.normalised, habitat_map.regions(), part(progress, 0.6, 0.98))
     clock.lap("deep features")
     radscores, absent = {}, []
+    entering = {term.name.removeprefix("radscore_") for term in model.terms}
     for region, signature in model.imaging.signatures.items():
         score = radscore(features, signature)
         if math.isnan(score):
             absent.append(region)
+            consequence = "its radscore enters at the training mean" if region in entering else "its radscore does not enter this model"
             label = region.replace("habitat", "Habitat ")
-            warnings.append(
-                f"{label} is absent in this case (fewer than {protocol.habitats.min_voxels} voxels): "
-                "its radscore enters at the training mean"
-            )
+            warnings.append(f"{label} is absent in this case (fewer than {protocol.habitats.min_voxels} voxels): {consequence}")
             score = signature.train_mean
-        elif signature.train_sd > 0 and abs(score - signature.train_mean) > RADSCORE_SD_LIMIT * signature.train_sd:
-            distance = abs(score - signature.train_mean) / signature.train_sd
+        distance = abs(score - signature.train_mean) / signature.train_sd if signature.train_sd > 0 else 0.0
+        if region in entering and distance > RADSCORE_SD_LIMIT:
             warnings.append(f"Radscore of {region} lies {distance:.1f} SD from the training mean: the case is unlike the training cases")
         radscores[region] = score
-    if len(absent) == len(radscores):
+    if entering & set(radscores) <= set(absent):
         warnings.append("No radscore of this case enters: the probability rests on the clinical values alone")
     backbone = Choice("network", f"{protocol.deep.backbone}, {protocol.deep.weights}", extractor.description)
     return _Imaged(prepared, habitat_map, curve, radscores, tuple(absent), warnings, (backbone,))

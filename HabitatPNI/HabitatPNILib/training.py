@@ -82,7 +82,7 @@ def train(extraction: Extraction, cohort: pd.DataFrame, identity: Identity, fold
     """
     import pandas as pd
 
-    from .learning.classifiers import fit_clinical, fit_combined, univariate_screen, youden_cut_off
+    from .learning.classifiers import fit_clinical, univariate_screen, youden_cut_off
 
     protocol = extraction.protocol
     table = cohort.loc[[c for c in cohort.index if c in extraction.features.index]]
@@ -95,40 +95,30 @@ def train(extraction: Extraction, cohort: pd.DataFrame, identity: Identity, fold
     kept = list(clinical_model.terms)
 
     signatures: dict[str, LassoSignature] = {}
-    frozen: dict[str, Signature] = {}
-    cross_fitted: dict[str, pd.Series] = {}
-    every_oof: dict[str, pd.Series] = {}
+    oof_scores = pd.DataFrame(index=training)
     for i, region in enumerate(protocol.regions):
         step = part(progress, i / len(protocol.regions), (i + 1) / len(protocol.regions))
         estimator, oof = _radscore(extraction.features.loc[training], y, region, protocol, step)
-        every_oof[region] = oof
-        if estimator.n_selected_ and _auc(y[oof.notna()], oof.dropna()) > 0.5:
-            signatures[region], cross_fitted[region] = estimator, oof
-            frozen[region] = _freeze_signature(estimator, oof)
-    if not frozen:
-        raise CohortError(
-            "No region's radscore ranks unseen patients better than chance: the images say nothing here; use a clinical model"
-        )
-
+        if estimator.n_selected_:
+            signatures[region], oof_scores[region] = estimator, oof
+    frozen = {region: _freeze_signature(estimator, oof_scores[region]) for region, estimator in signatures.items()}
     radscores = pd.DataFrame(
         {r: [radscore(row, s) for _, row in extraction.features[list(s.features)].iterrows()] for r, s in frozen.items()},
         index=extraction.features.index,
     ).loc[table.index]
-    oof_scores = pd.DataFrame(cross_fitted)
-    means = pd.Series({r: s.train_mean for r, s in frozen.items()})
+    means = pd.Series({r: s.train_mean for r, s in frozen.items()}, dtype=float)
     fitted_on = oof_scores if protocol.combined.radscores == "cross_fitted" else radscores.loc[training]
-    terms = pd.concat([clinical.loc[training, kept], _as_terms(fitted_on.fillna(means))], axis=1)
-    logistic = fit_combined(terms, y, protocol.combined.penalty, protocol.combined.folds, protocol.combined.seed)
-    all_terms = pd.concat([clinical[kept], _as_terms(radscores.fillna(means))], axis=1)
+    logistic = _combine(clinical.loc[training, kept], fitted_on.fillna(means), oof_scores, y, protocol)
+    terms = pd.concat([clinical.loc[training, kept], _as_terms(fitted_on.fillna(means))], axis=1)[list(logistic.terms)]
+    all_terms = pd.concat([clinical[kept], _as_terms(radscores.fillna(means))], axis=1)[list(logistic.terms)]
     probabilities = pd.Series(np.asarray(logistic.probability(all_terms)), index=table.index)
     cut_off = float(youden_cut_off(y.to_numpy(), np.asarray(logistic.probability(terms))))
 
     performance = _performance(table, probabilities, np.asarray(logistic.probability(terms)), protocol)
     performance += _clinical_performance(table, clinical_model.probability(clinical))
-    performance += [
-        _row(f"training, cross-fitted radscore of {region}{'' if region in frozen else ' (left out)'}", y[oof.notna()], oof.dropna())
-        for region, oof in every_oof.items()
-    ]
+    for name, scores in oof_scores.items():
+        enters = "" if f"radscore_{name}" in logistic.terms else ", not in the combined model"
+        performance.append(_row(f"training, cross-fitted radscore of {name}{enters}", y[scores.notna()], scores.dropna()))
     model = FrozenModel(
         **_identity(identity, extraction.phantom),
         kind="combined",
@@ -194,6 +184,33 @@ def _radscore(
         lambda fraction, text: step(fraction, f"Radscore of {region}: {text}"),
     )
     return fitted, pd.Series(np.asarray(scores), index=X.index)
+
+
+def _combine(clinical: pd.DataFrame, scores: pd.DataFrame, oof: pd.DataFrame, y: pd.Series, protocol: Protocol) -> LogisticModel:
+    """Combined model of the clinical terms and those radscores that earn their place.
+
+    A radscore is a region's own log odds: one that ranks unseen patients no better than chance, or would enter with a
+    negative weight and so contradict itself, is left out (the most negative first, then the fit is made anew).
+
+    Raises
+    ------
+    CohortError
+        when no radscore is left
+    """
+    import pandas as pd
+
+    from .learning.classifiers import fit_combined
+
+    regions = [r for r in scores if _auc(y[oof[r].notna()], oof[r].dropna()) > 0.5]
+    while regions:
+        terms = pd.concat([clinical, _as_terms(scores[regions])], axis=1)
+        model = fit_combined(terms, y, protocol.combined.penalty, protocol.combined.folds, protocol.combined.seed)
+        weights = dict(zip(model.terms, model.coefficients, strict=True))
+        worst = min(regions, key=lambda r: weights[f"radscore_{r}"])
+        if weights[f"radscore_{worst}"] >= 0:
+            return model
+        regions.remove(worst)
+    raise CohortError("No region's radscore ranks unseen patients better than chance: the images say nothing here; use a clinical model")
 
 
 def _freeze_signature(estimator: LassoSignature, cross_fitted: pd.Series) -> Signature:
