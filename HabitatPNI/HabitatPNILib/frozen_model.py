@@ -227,7 +227,7 @@ def _write_values(values: dict[str, Any], folder: Path, card: str) -> None:
     values["checksum"] = _UNSIGNED
     text = json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
     digest = hashlib.sha256(text.encode("utf-8")).hexdigest()
-    write_text(folder / "model.json", text.replace(_UNSIGNED, digest))
+    write_text(folder / "model.json", digest.join(text.rsplit(_UNSIGNED, 1)))
 
 
 def _verify_checksum(text: str, values: dict[str, Any], name: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import shutil
@@ -194,3 +195,10 @@ def test_a_model_can_be_read_with_the_standard_library_alone(folder):
         f"print(load_model({str(folder)!r}).predictors[0].label)\n"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "Age"
+
+
+def test_a_model_may_hold_a_run_of_zeros_of_its_own(tmp_path):
+    model = small_model()
+    zeros = dataclasses.replace(model.imaging, weights_sha256="0" * 64)
+    written = write_model(dataclasses.replace(model, imaging=zeros), tmp_path / "small", "Made for a test.\n")
+    assert written.imaging.weights_sha256 == "0" * 64
