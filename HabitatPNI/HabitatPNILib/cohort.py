@@ -208,15 +208,8 @@ def _prepare_all(
 ) -> tuple[dict[str, StoredCase], dict[str, str]]:
     store.mkdir(parents=True, exist_ok=True)
     tasks = [(str(c), dict(table.loc[c]), folder, protocol, store) for c in table.index]
-    done: dict[str, StoredCase] = {}
     failures: dict[str, str] = {}
-    for i, (case_id, result) in enumerate(_run(_prepare_one, tasks, jobs), start=1):
-        progress(i / len(tasks), f"Registered and resampled {i} of {len(tasks)} cases")
-        if isinstance(result, str):
-            failures[case_id] = result
-        else:
-            done[case_id] = result
-    return done, failures
+    return _collect(_prepare_one, tasks, jobs, failures, progress, "Registered and resampled"), failures
 
 
 def _features_all(
@@ -227,17 +220,25 @@ def _features_all(
     failures: dict[str, str],
     progress: Progress,
 ) -> dict[str, dict[str, float]]:
-    rows: dict[str, dict[str, float]] = {}
     tasks = [(c, path, protocol, centroids) for c, path in prepared.items()]
-    for i, (case_id, result) in enumerate(_run(_features_one, tasks, jobs), start=1):
-        progress(i / len(tasks), f"Deep features of {i} of {len(tasks)} cases")
-        if isinstance(result, str):
-            failures[case_id] = result
-        else:
-            rows[case_id] = result
+    rows = _collect(_features_one, tasks, jobs, failures, progress, "Deep features of")
     if not rows:
         raise CohortError(f"No case gave features: {next(iter(failures.values()), 'the cohort is empty')}")
     return rows
+
+
+def _collect(
+    function: Any, tasks: list[tuple[Any, ...]], jobs: int, failures: dict[str, str], progress: Progress, what: str
+) -> dict[str, Any]:
+    """Results by case; the reasons of those that failed go into `failures`."""
+    done: dict[str, Any] = {}
+    for i, (case_id, result) in enumerate(_run(function, tasks, jobs), start=1):
+        progress(i / len(tasks), f"{what} {i} of {len(tasks)} cases")
+        if isinstance(result, str):
+            failures[case_id] = result
+        else:
+            done[case_id] = result
+    return done
 
 
 def _run(function: Any, tasks: list[tuple[Any, ...]], jobs: int) -> Iterator[tuple[str, Any]]:

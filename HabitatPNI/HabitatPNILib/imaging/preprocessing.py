@@ -74,7 +74,7 @@ def preprocess(
     Raises
     ------
     CaseError
-        when fewer ROI voxels are left on the grid than the protocol asks for
+        when fewer ROI voxels are left on the grid than the protocol asks for, or ADC shows no tissue in them
     """
     grid = isotropic_grid(case.images[fixed], settings.spacing_mm)
     images: dict[str, sitk.Image] = {}
@@ -89,6 +89,11 @@ def preprocess(
     progress(len(sequences) / (len(sequences) + 1), "Resampling the ROI")
     roi, lesions, warnings = _resample_roi(case, grid, transforms, valid, fixed, settings)
     inside = sitk.GetArrayViewFromImage(roi) != 0
+    if "adc" in images and np.median(sitk.GetArrayViewFromImage(images["adc"])[inside]) <= 0:
+        raise CaseError(
+            f"Case {case.case_id}: ADC is 0 or negative in most of the ROI, which is no tissue; "
+            "check that outline and ADC map belong together"
+        )
     normalised: dict[str, sitk.Image] = {}
     for name in sequences:
         method = settings.normalisation[name]

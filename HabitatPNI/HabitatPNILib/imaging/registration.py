@@ -70,7 +70,6 @@ def register_rigid(
     moving: sitk.Image,
     *,
     settings: RegistrationSection = _NO_SETTINGS,
-    centre_mm: tuple[float, float, float] | None = None,
     progress: Progress = no_progress,
 ) -> Registration:
     """Find how the patient lay in the moving image relative to the fixed one.
@@ -80,7 +79,6 @@ def register_rigid(
     fixed : ADC or low-b image, whose frame is kept; high b-values have too little anatomy
     moving : image of another acquisition, e.g. T2W
     settings : limits beyond which scanner geometry is kept, and the seed of the metric's sample points
-    centre_mm : centre of the organ in the fixed frame, LPS mm; by default the fixed image's centre
     progress : called at every iteration; may raise `Cancelled`
 
     Returns
@@ -88,7 +86,7 @@ def register_rigid(
     registration : never raises for images that cannot be registered: these are not accepted, with the reason
     """
     fixed, moving = sitk.Cast(fixed, sitk.sitkFloat32), sitk.Cast(moving, sitk.sitkFloat32)
-    middle = np.array(centre(fixed) if centre_mm is None else centre_mm, dtype=float)
+    middle = centre(fixed)
     core, still = _ball(middle), _identity(middle)
     coarse = _level(fixed, moving, still, COARSE_MM, settings.seed)
     if coarse is None:

@@ -199,3 +199,9 @@ def test_padding_inside_the_image_does_not_count_either():
 def test_an_outline_as_large_as_the_gland_is_questioned():
     result = preprocess(make_case(ball(17.5)), SEQUENCES, "dwi", {}, PreprocessingSection())
     assert any("is it the tumour's outline and not the gland's?" in warning for warning in result.warnings)
+
+
+def test_an_outline_where_adc_shows_no_tissue_is_refused():
+    for adc in (lambda p: -plane(p) - 100, lambda p: np.where(ball(14.0)(p), -20.0, plane(p))):
+        with pytest.raises(CaseError, match=r"Case c: ADC is 0 or negative in most of the ROI, which is no tissue"):
+            preprocess(make_case(adc_function=adc), SEQUENCES, "dwi", {}, PreprocessingSection())
