@@ -12,7 +12,7 @@ TORCH_INDEX ?=
 PHANTOM_PATIENTS := 173 digital phantom patients of a 3 T centre, no real patient; cohort seed 9, the first from 1 on whose training \
   patients carry age, mrT stage and PI-RADS through the univariate screen
 
-.PHONY: demo install test test-slow lint bench model clean
+.PHONY: demo install test test-slow lint bench model panel screenshots clean
 
 demo: $(READY)
 	$(BIN)/habitatpni demo -o out/demo
@@ -24,7 +24,7 @@ $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 14) else "HabitatPNI needs Python 3.11 to 3.13: make PYTHON=python3.12 ...")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade-strategy only-if-needed -c constraints.txt $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) torch
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[headless,test]'
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[headless,test,panel]'
 	touch $(READY)
 
 test: $(READY) lint
@@ -42,7 +42,15 @@ bench: $(READY)
 	$(BIN)/python benchmarks/whole_case.py
 	$(BIN)/python benchmarks/deep_features.py
 	$(BIN)/python benchmarks/habitats.py
+	$(BIN)/python benchmarks/panel_worker.py
 	$(BIN)/python benchmarks/registration.py --phantom 20 --prostatex 12
+
+# The module's panel in a window on a desktop without 3D Slicer, and the README's pictures of it.
+panel: $(READY)
+	cd HabitatPNI/Testing && $(abspath $(BIN))/python -m host
+
+screenshots: $(READY)
+	cd HabitatPNI/Testing && $(abspath $(BIN))/python -m host.screenshots $(CURDIR)/docs/screenshots
 
 # The shipped models, made anew: the phantom cohort takes about half an hour on two cores. Seed 9 is the first, counted from 1, whose
 # training patients carry all three clinical predictors of the study through the screen; the model's card says so.

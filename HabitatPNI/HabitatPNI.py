@@ -5,7 +5,6 @@ The work is done by HabitatPNILib; this file is its face and imports nothing tha
 
 import sys
 
-import qt
 import slicer
 from slicer.i18n import tr as _
 from slicer.i18n import translate
@@ -15,6 +14,7 @@ from slicer.ScriptedLoadableModule import (
     ScriptedLoadableModuleTest,
     ScriptedLoadableModuleWidget,
 )
+from slicer.util import VTKObservationMixin
 
 from HabitatPNILib.mrml.logic import HabitatPNILogic as MRMLLogic
 
@@ -29,7 +29,7 @@ class HabitatPNI(ScriptedLoadableModule):
         ScriptedLoadableModule.__init__(self, parent)
         parent.title = _("HabitatPNI")
         parent.categories = [translate("qSlicerAbstractCoreModule", "Quantification")]
-        parent.dependencies = ["Volumes", "Segmentations", "SegmentEditor", "Tables"]
+        parent.dependencies = ["Volumes", "Segmentations", "SegmentEditor", "Tables", "Plots", "Texts"]
         parent.contributors = ["HabitatPNI contributors"]
         parent.helpText = _(
             "Takes one patient's prostate MRI (T2W, DWI, ADC) and the outline of the tumour, registers the images, divides the tumour into "
@@ -41,31 +41,73 @@ class HabitatPNI(ScriptedLoadableModule):
             "The default protocol follows the study with doi 10.1186/s12885-025-14759-9 (BMC Cancer 2025). "
             "Built on 3D Slicer, SimpleITK, scikit-learn, PyTorch and MONAI."
         )
+        slicer.app.connect("startupCompleted()", register_sample_data)
 
 
-class HabitatPNIWidget(ScriptedLoadableModuleWidget):
-    """The module's panel: says how the module is used from the Python console."""
+def register_sample_data():
+    """Offer the phantom patient in the module Sample Data, once Slicer has started."""
+    from HabitatPNILib.gui.sample_data import register_sample_data
+
+    register_sample_data()
+
+
+class HabitatPNIWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
+    """The module's panel; what happens in it is in `HabitatPNILib.gui.panel`."""
+
+    def __init__(self, parent=None):
+        ScriptedLoadableModuleWidget.__init__(self, parent)
+        VTKObservationMixin.__init__(self)
+        self.logic = None
+        self.panel = None
 
     def setup(self):
-        """Fill the panel."""
+        """Build the panel."""
         ScriptedLoadableModuleWidget.setup(self)
+        from HabitatPNILib.gui.panel import Panel
+
         self.logic = HabitatPNILogic()
-        self.label = qt.QLabel(
-            _(
-                "<p>This version works from the Python console and from scripts:</p>"
-                "<pre>from HabitatPNI import HabitatPNILogic\n"
-                "logic = HabitatPNILogic()\n"
-                "analysis = logic.run(t2w, dwi, adc, segmentation,\n"
-                "    model='pca-pni-clinical',\n"
-                "    clinical={{'age': 63, 'mrt_stage': 2, 'pi_rads': 4}})\n"
-                "logic.show(analysis)</pre>"
-                "<p>t2w, dwi, adc and segmentation are nodes of the scene. The packages of {requirements} have to be installed.</p>"
-                "<p><b>Research use only.</b></p>"
-            ).format(requirements=self.resourcePath("requirements.txt"))
-        )
-        self.label.wordWrap = True
-        self.layout.addWidget(self.label)
-        self.layout.addStretch(1)
+        root = slicer.util.loadUI(self.resourcePath("UI/HabitatPNI.ui"))
+        self.layout.addWidget(root)
+        self.panel = Panel(root, self.resourcePath)
+        self.addObserver(slicer.mrmlScene, slicer.vtkMRMLScene.StartCloseEvent, self.onSceneStartClose)
+        self.addObserver(slicer.mrmlScene, slicer.vtkMRMLScene.EndCloseEvent, self.onSceneEndClose)
+        self.addObserver(slicer.mrmlScene, slicer.vtkMRMLScene.EndImportEvent, self.onSceneEndImport)
+        self.initializeParameterNode()
+
+    def cleanup(self):
+        """End the computing process and let go of the scene."""
+        self.removeObservers()
+        if self.panel is not None:
+            self.panel.close()
+            self.panel = None
+
+    def enter(self):
+        """The module is opened."""
+        self.initializeParameterNode()
+        self.panel.enter()
+
+    def exit(self):
+        """Another module is opened."""
+        self.panel.exit()
+
+    def initializeParameterNode(self):
+        """Show the scene's parameter node; it is made where there is none."""
+        self.panel.set_parameter_node(self.logic.getParameterNode())
+
+    def onSceneStartClose(self, _caller, _event):
+        """Stop, before the nodes go."""
+        self.panel.scene_closing()
+
+    def onSceneEndClose(self, _caller, _event):
+        """Start afresh where the module is open."""
+        if self.parent.isEntered:
+            self.initializeParameterNode()
+
+    def onSceneEndImport(self, _caller, _event):
+        """Show what a loaded scene holds."""
+        self.panel.scene_imported()
+        if self.parent.isEntered:
+            self.initializeParameterNode()
 
     def onReload(self):
         """Forget the library, so that a reload takes its changed files too."""
@@ -76,6 +118,12 @@ class HabitatPNIWidget(ScriptedLoadableModuleWidget):
 
 class HabitatPNILogic(ScriptedLoadableModuleLogic, MRMLLogic):
     """`HabitatPNILib.mrml.logic.HabitatPNILogic` as the logic of a Slicer module."""
+
+    def getParameterNode(self):
+        """The module's parameter node, wrapped."""
+        from HabitatPNILib.gui.parameters import HabitatPNIParameterNode
+
+        return HabitatPNIParameterNode(ScriptedLoadableModuleLogic.getParameterNode(self))
 
 
 class HabitatPNITest(ScriptedLoadableModuleTest):

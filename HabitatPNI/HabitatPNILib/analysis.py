@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,7 @@ from .case import Case, Choice
 from .errors import CaseError, ModelError, WeightsError
 from .frozen_model import FrozenModel, Imaging, Signature
 from .predictors import code_values, range_warnings, unknown_values
-from .preparation import HabitatMap, Prepared, habitat_validity, map_habitats, prepare
+from .preparation import HabitatMap, HabitatSummary, Prepared, habitat_summaries, habitat_validity, map_habitats, prepare
 from .progress import Progress, no_progress, part
 from .protocol import Protocol
 
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from .features.deep import DeepExtractor
     from .habitats.validity import KCurve
     from .imaging.registration import Registration
+
+Preparation = Callable[[Case, Protocol, Progress], Prepared]
+Loader = Callable[[FrozenModel], "DeepExtractor"]
 
 B_VALUE_WARNING = 0.25
 B_VALUE_REFUSAL = 0.50
@@ -54,18 +57,6 @@ class Contribution:
     coefficient: float
     log_odds: float
     imputed: bool = False
-
-
-@dataclass(frozen=True)
-class HabitatSummary:
-    """One habitat of a case: its label in the map, size, and mean of each sequence in scanner units (NaN without voxels)."""
-
-    label: int
-    voxels: int
-    share: float
-    volume_ml: float
-    means: Mapping[str, float]
-    absent: bool
 
 
 @dataclass(frozen=True)
@@ -119,7 +110,6 @@ class Analysis:
 
     def to_dict(self) -> dict[str, Any]:
         """The content of ``analysis.json``: plain values; the same for the same case and versions, apart from ``times``."""
-        registration = self.registration
         return {
             "research_use_only": RESEARCH_USE_ONLY,
             "notice": self.notice,
@@ -132,19 +122,9 @@ class Analysis:
             "contributions": [vars(c) for c in self.contributions],
             "radscores": dict(self.radscores),
             "b_values": dict(self.b_values),
-            "habitats": [{**vars(h), "means": {k: _finite(v) for k, v in h.means.items()}} for h in self.habitats],
+            "habitats": [h.to_dict() for h in self.habitats],
             "k_curve": vars(self.k_curve) if self.k_curve else None,
-            "registration": None
-            if registration is None
-            else {
-                "accepted": registration.accepted,
-                "reason": registration.reason,
-                "metric_before": _finite(registration.metric_before),
-                "metric_after": _finite(registration.metric_after),
-                "displacement_mm": registration.displacement_mm,
-                "parameters": list(registration.transform.GetParameters()),
-                "fixed_parameters": list(registration.transform.GetFixedParameters()),
-            },
+            "registration": self.registration.to_dict() if self.registration else None,
             "warnings": list(self.warnings),
             "model": self.model.summary(),
             "provenance": {"choices": [vars(choice) for choice in self.provenance], "versions": versions()},
@@ -158,18 +138,19 @@ def analyse(
     progress: Progress = no_progress,
     *,
     prevalence: float | None = None,
-    extractor: DeepExtractor | None = None,
+    prepare: Preparation = prepare,
+    load: Loader | None = None,
 ) -> Analysis:
     """Take a case through a frozen model.
 
     Parameters
     ----------
     case : images, ROI and clinical values; a clinical model needs the clinical values alone, and shows the habitats
-        of a case that has images without using them
+        of a case that has an ROI and all sequences without using them
     model : frozen model
     progress : called between steps; may raise `Cancelled`
     prevalence : local prevalence (0..1) for a model whose intercept was solved over a stated covariate distribution
-    extractor : a loaded `DeepExtractor` to use again over many cases
+    prepare, load : `preparation.prepare` and `load_extractor`, or what does the same and remembers it from case to case
 
     Raises
     ------
@@ -184,8 +165,8 @@ def analyse(
     warnings = [*range_warnings(model.predictors, coded), *unknown_values(model.predictors, case.clinical), *case.warnings]
     intercept, prevalence_sentence = _intercept(model, prevalence)
     imaged: _Imaged | None = None
-    if model.imaging is not None or (case.images and case.roi is not None):
-        imaged = _image(case, model, protocol, progress, clock, extractor)
+    if model.imaging is not None or (case.roi is not None and set(protocol.sequences) <= set(case.images)):
+        imaged = _image(case, model, protocol, progress, clock, prepare, load or load_extractor)
         warnings += imaged.warnings
     progress(0.98, "Nomogram")
     radscores = imaged.radscores if imaged else {}
@@ -210,16 +191,15 @@ def analyse(
         b_values=case.b_values,
         times=clock.times,
     )
-    if imaged is None:
-        progress(1.0, "Done")
-        return analysis
     progress(1.0, "Done")
+    if imaged is None:
+        return analysis
     return replace(
         analysis,
         images=imaged.prepared.preprocessed.images,
         roi=imaged.prepared.preprocessed.roi,
         habitat_map=imaged.map.labels,
-        habitats=_summaries(imaged.prepared, imaged.map),
+        habitats=habitat_summaries(imaged.prepared, imaged.map),
         k_curve=imaged.curve,
         registration=imaged.prepared.registration,
     )
@@ -261,7 +241,13 @@ class _Clock:
 
 
 def _image(
-    case: Case, model: FrozenModel, protocol: Protocol, progress: Progress, clock: _Clock, extractor: DeepExtractor | None
+    case: Case,
+    model: FrozenModel,
+    protocol: Protocol,
+    progress: Progress,
+    clock: _Clock,
+    prepare: Preparation,
+    load: Loader,
 ) -> _Imaged:
     warnings = _check_b_value(case, model.imaging) if model.imaging else []
     prepared = prepare(case, protocol, part(progress, 0.0, 0.45))
@@ -274,9 +260,10 @@ def _image(
     if model.imaging is None:
         warnings.append("Habitats are shown for information: they were clustered from this case alone and do not enter the probability")
         return _Imaged(prepared, habitat_map, curve, {}, (), warnings)
-    extractor = extractor or _extractor(model, protocol)
+    extractor = load(model)
     features = extractor.extract(prepared.preprocessed.normalised, habitat_map.regions(), part(progress, 0.6, 0.98))
     clock.lap("deep features")
+    warnings += [extractor.notice] if extractor.notice else []
     radscores, absent = {}, []
     entering = {term.name.removeprefix("radscore_") for term in model.terms}
     for region, signature in model.imaging.signatures.items():
@@ -304,15 +291,27 @@ def radscore(features: Mapping[str, float] | pd.Series, signature: Signature) ->
     return float(signature.intercept + scaled @ np.array(signature.coefficients))
 
 
-def _extractor(model: FrozenModel, protocol: Protocol) -> DeepExtractor:
+def load_extractor(model: FrozenModel, device: str = "cpu") -> DeepExtractor:
+    """Load a combined model's network.
+
+    Parameters
+    ----------
+    device : ``cpu`` or ``cuda``
+
+    Raises
+    ------
+    WeightsError
+        when its weights are not there, or not those the model was made with
+    """
     from .features.deep import DeepExtractor
 
     assert model.imaging is not None
-    extractor = DeepExtractor(protocol.deep)
+    settings = Protocol.from_dict(dict(model.protocol), f"of model {model.name}").deep
+    extractor = DeepExtractor(settings, device)
     if extractor.weights_sha256 != model.imaging.weights_sha256:
         raise WeightsError(
-            f"Model {model.name}: field imaging.weights_sha256: the {protocol.deep.backbone} weights at hand "
-            f"({protocol.deep.weights}) are not those the model was made with; install the matching weights"
+            f"Model {model.name}: field imaging.weights_sha256: the {settings.backbone} weights at hand "
+            f"({settings.weights}) are not those the model was made with; install the matching weights"
         )
     return extractor
 
@@ -367,31 +366,9 @@ def _contributions(
     return result
 
 
-def _summaries(prepared: Prepared, habitat_map: HabitatMap) -> tuple[HabitatSummary, ...]:
-    labels = sitk.GetArrayViewFromImage(habitat_map.labels)
-    images = {name: sitk.GetArrayViewFromImage(image) for name, image in prepared.preprocessed.images.items()}
-    voxel_ml = float(np.prod(habitat_map.labels.GetSpacing())) / 1000
-    total = sum(habitat_map.counts)
-    return tuple(
-        HabitatSummary(
-            label=i,
-            voxels=count,
-            share=count / total,
-            volume_ml=count * voxel_ml,
-            means={name: float(values[labels == i].mean(dtype=np.float64)) if count else math.nan for name, values in images.items()},
-            absent=i in habitat_map.absent,
-        )
-        for i, count in enumerate(habitat_map.counts, start=1)
-    )
-
-
 def _expit(log_odds: float) -> float:
     return 1.0 / (1.0 + math.exp(-log_odds))
 
 
 def _logit(probability: float) -> float:
     return math.log(probability / (1.0 - probability))
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None

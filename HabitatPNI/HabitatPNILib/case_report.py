@@ -13,8 +13,8 @@ from . import RESEARCH_USE_ONLY
 from .analysis import DEMONSTRATION_NOTICE, Analysis, versions
 from .case import SEQUENCE_LABELS
 from .colours import habitat_colour
-from .drawing import svg_bytes
-from .nomogram.figure import draw_nomogram
+from .drawing import png_bytes, svg_bytes
+from .nomogram.figure import COLUMN, COLUMN_DPI, draw_nomogram
 from .nomogram.points import Nomogram
 from .report.content import HabitatRow, Picture, ReportContent, Section, Table
 from .report.figures import contribution_bars, probability_bar, validity_curves
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 _DISPLAYED = ("t2w", "dwi", "adc")
 _UNITS = {"adc": " (1e-6 mm\u00b2/s)"}
 _SVG = "image/svg+xml"
+_OUTCOME = "Probability of PNI"
 
 
 def report_html(analysis: Analysis) -> str:
@@ -68,6 +69,12 @@ def report_html(analysis: Analysis) -> str:
         ),
     )
     return render_report(content)
+
+
+def nomogram_picture(analysis: Analysis) -> bytes:
+    """PNG of the nomogram with this case's points, for a narrow column: 900 pixels wide, meant to be shown 450 wide or wider."""
+    nomogram = Nomogram.from_model(analysis.model, analysis.intercept)
+    return png_bytes(draw_nomogram(nomogram, {c.name: c.value for c in analysis.contributions}, _OUTCOME, COLUMN), COLUMN_DPI)
 
 
 def _shown(analysis: Analysis) -> list[str]:
@@ -165,7 +172,7 @@ def _contributions(analysis: Analysis) -> Section:
 def _nomogram(analysis: Analysis) -> Section:
     nomogram = Nomogram.from_model(analysis.model, analysis.intercept)
     values = {c.name: c.value for c in analysis.contributions}
-    data = svg_bytes(draw_nomogram(nomogram, values, "Probability of PNI"))
+    data = svg_bytes(draw_nomogram(nomogram, values, _OUTCOME))
     total = nomogram.total_points(values)
     caption = (
         f"Each value gives points (dashed line up to the first axis); their sum, {total:.1f}, gives the probability on the last axis. "

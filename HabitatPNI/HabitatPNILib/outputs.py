@@ -55,9 +55,9 @@ def write_analysis(analysis: Analysis, folder: Path, write_scene: SceneWriter | 
     return written
 
 
-def write_image(image: sitk.Image, path: Path) -> None:
-    """Write an image compressed, by way of a temporary name."""
-    write_file(path, lambda temporary: sitk.WriteImage(image, str(temporary), useCompression=True))
+def write_image(image: sitk.Image, path: Path, *, compressed: bool = True) -> None:
+    """Write an image, by way of a temporary name."""
+    write_file(path, lambda temporary: sitk.WriteImage(image, str(temporary), useCompression=compressed))
 
 
 def write_segmentation(labels: sitk.Image, names: list[str], path: Path) -> None:

@@ -6,11 +6,14 @@ Standard library alone: the panel makes its fields from this before anything is 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from .errors import CaseError
+
+_DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d{1,2}")
 
 
 @dataclass(frozen=True)
@@ -127,6 +130,9 @@ def range_warnings(predictors: Iterable[Predictor], coded: Mapping[str, float]) 
 
 
 def _number(text: str) -> float | None:
+    """Finite number of a text, with a point or (as "63,5") a comma before its decimals; "1,234" could be either and is none."""
+    if _DECIMAL_COMMA.fullmatch(text):
+        text = text.replace(",", ".")
     try:
         number = float(text)
     except ValueError:

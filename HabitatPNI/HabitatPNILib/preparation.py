@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
@@ -16,7 +18,30 @@ from .habitats.validity import KCurve, k_curve
 from .imaging.preprocessing import Preprocessed, preprocess
 from .imaging.registration import Registration, register_rigid
 from .progress import Progress, no_progress, part
-from .protocol import HabitatSection, Protocol, RegistrationSection
+from .protocol import HabitatSection, Protocol
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """Which sequences were brought together, and how.
+
+    Parameters
+    ----------
+    fixed : sequence of the fixed sequence's acquisition on which the metric is computed
+    moving : sequences of the other acquisition
+    registration : None where nothing has to be registered, or the protocol asks for none
+    warnings : sentences for the user
+    """
+
+    fixed: str
+    moving: tuple[str, ...]
+    registration: Registration | None
+    warnings: tuple[str, ...]
+
+    @property
+    def transforms(self) -> dict[str, sitk.Transform]:
+        """Transform of every sequence that was registered."""
+        return dict.fromkeys(self.moving, self.registration.transform) if self.registration else {}
 
 
 @dataclass(frozen=True)
@@ -52,8 +77,28 @@ class HabitatMap:
         return {**masks, "tumour": labels != 0}
 
 
-def prepare(case: Case, protocol: Protocol, progress: Progress = no_progress) -> Prepared:
+@dataclass(frozen=True)
+class HabitatSummary:
+    """One habitat of a case: its label in the map, size, and mean of each sequence in scanner units (NaN without voxels)."""
+
+    label: int
+    voxels: int
+    share: float
+    volume_ml: float
+    means: Mapping[str, float]
+    absent: bool
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values; None for the mean of no voxels."""
+        return {**vars(self), "means": {name: value if math.isfinite(value) else None for name, value in self.means.items()}}
+
+
+def prepare(case: Case, protocol: Protocol, progress: Progress = no_progress, registration: Registration | None = None) -> Prepared:
     """Register and preprocess a case.
+
+    Parameters
+    ----------
+    registration : what `align` found before for the same images and protocol; it is then not looked for again
 
     Raises
     ------
@@ -61,9 +106,10 @@ def prepare(case: Case, protocol: Protocol, progress: Progress = no_progress) ->
         for a missing sequence or ROI, or an ROI that is too small
     """
     case.require(protocol.sequences)
-    registration, transforms, warnings = _align(case, protocol.fixed, protocol.registration, part(progress, 0.0, 0.8))
+    aligned = align(case, protocol, part(progress, 0.0, 0.8), registration)
+    transforms = aligned.transforms
     preprocessed = preprocess(case, protocol.sequences, protocol.fixed, transforms, protocol.preprocessing, part(progress, 0.8, 1.0))
-    return Prepared(preprocessed, registration, (*warnings, *preprocessed.warnings))
+    return Prepared(preprocessed, aligned.registration, (*aligned.warnings, *preprocessed.warnings))
 
 
 def map_habitats(
@@ -81,6 +127,25 @@ def map_habitats(
     return HabitatMap(like(volume, preprocessed.roi), tuple(counts.tolist()), absent, centroids)
 
 
+def habitat_summaries(prepared: Prepared, habitat_map: HabitatMap) -> tuple[HabitatSummary, ...]:
+    """Size and means of every habitat of a map."""
+    labels = sitk.GetArrayViewFromImage(habitat_map.labels)
+    images = {name: sitk.GetArrayViewFromImage(image) for name, image in prepared.preprocessed.images.items()}
+    voxel_ml = float(np.prod(habitat_map.labels.GetSpacing())) / 1000
+    total = sum(habitat_map.counts)
+    return tuple(
+        HabitatSummary(
+            label=i,
+            voxels=count,
+            share=count / total,
+            volume_ml=count * voxel_ml,
+            means={name: float(values[labels == i].mean(dtype=np.float64)) if count else math.nan for name, values in images.items()},
+            absent=i in habitat_map.absent,
+        )
+        for i, count in enumerate(habitat_map.counts, start=1)
+    )
+
+
 def habitat_validity(
     preprocessed: Preprocessed, settings: HabitatSection, centroids: HabitatCentroids, progress: Progress = no_progress
 ) -> KCurve:
@@ -89,10 +154,15 @@ def habitat_validity(
     return k_curve(standardise(vectors, centroids), settings.k_range, settings.seed, progress)
 
 
-def _align(
-    case: Case, fixed: str, settings: RegistrationSection, progress: Progress
-) -> tuple[Registration | None, Mapping[str, sitk.Transform], list[str]]:
-    """Register the one sequence (or group of one acquisition) that does not share the fixed sequence's acquisition."""
+def align(case: Case, protocol: Protocol, progress: Progress = no_progress, known: Registration | None = None) -> Alignment:
+    """Register the one sequence (or group of one acquisition) that does not share the fixed sequence's acquisition.
+
+    Parameters
+    ----------
+    case : with the protocol's sequences; an ROI is not needed
+    known : registration found before for the same images and protocol
+    """
+    fixed, settings = protocol.fixed, protocol.registration
     others = [name for name in case.images if not case.same_acquisition(fixed, name)]
     moving = [name for name in others if (name in DIFFUSION) != (fixed in DIFFUSION)]
     warnings = [
@@ -100,10 +170,9 @@ def _align(
         for name in others
         if name not in moving
     ]
-    if not moving or not settings.enabled:
-        return None, {}, warnings
     group = [name for name in case.images if name not in others]
-    fixed_image, moving_image = case.images[_reference(group)], case.images[_reference(moving)]
+    if not moving or not settings.enabled:
+        return Alignment(_reference(group), tuple(moving), None, tuple(warnings))
     if _reference(group) == "dwi" or _reference(moving) == "dwi":
         warnings.append(
             "Neither ADC nor low b lies on the DWI's grid: the registration rests on the high-b image, which shows little anatomy"
@@ -113,10 +182,10 @@ def _align(
             f"{SEQUENCE_LABELS[moving[0]]} and {SEQUENCE_LABELS[case.roi_frame]} share one grid: the outline is taken as drawn on "
             f"{SEQUENCE_LABELS[case.roi_frame]}; if it was drawn on the other say so with --roi-on"
         )
-    registration = register_rigid(fixed_image, moving_image, settings=settings, progress=progress)
-    if not registration.accepted:
-        warnings.append(f"Registration was not accepted, scanner geometry is kept: {registration.reason}")
-    return registration, dict.fromkeys(moving, registration.transform), warnings
+    found = known or register_rigid(case.images[_reference(group)], case.images[_reference(moving)], settings=settings, progress=progress)
+    if not found.accepted:
+        warnings.append(f"Registration was not accepted, scanner geometry is kept: {found.reason}")
+    return Alignment(_reference(group), tuple(moving), found, tuple(warnings))
 
 
 def _reference(names: list[str]) -> str:

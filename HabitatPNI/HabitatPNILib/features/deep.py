@@ -32,6 +32,7 @@ class DeepExtractor:
     description : the weights in words
     feature_count : features a region and sequence
     device : where the network lies now
+    notice : sentence for the user when the GPU that was asked for does not compute; empty otherwise
 
     Raises
     ------
@@ -47,8 +48,17 @@ class DeepExtractor:
         self.weights_sha256 = weights.sha256
         self.description = weights.description
         self.feature_count = FEATURE_COUNTS[settings.backbone]
-        self.device = device if device == "cpu" or torch.cuda.is_available() else "cpu"
-        self._network = feature_network(settings.backbone, weights.state_dict).to(self.device)
+        self.device, self.notice = "cpu", ""
+        self._network = feature_network(settings.backbone, weights.state_dict)
+        if device == "cpu":
+            return
+        if not torch.cuda.is_available():
+            self.notice = "No GPU that can be used was found: the network ran on the processor"
+            return
+        try:
+            self._network, self.device = self._network.to(device), device
+        except RuntimeError as error:
+            self._leave_gpu(error)
 
     def extract(
         self, images: Mapping[str, sitk.Image], regions: Mapping[str, np.ndarray], progress: Progress = no_progress
@@ -101,6 +111,17 @@ class DeepExtractor:
             with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):
                 batch = normalise_imagenet(torch.from_numpy(pictures).to(self.device))
                 return self._network(batch.contiguous(memory_format=torch.channels_last)).cpu().numpy()
-        except torch.cuda.OutOfMemoryError:
-            self._network, self.device = self._network.to("cpu"), "cpu"
+        except RuntimeError as error:
+            if self.device == "cpu" and not isinstance(error, torch.cuda.OutOfMemoryError):
+                raise
+            self._leave_gpu(error)
             return self._forward(pictures)
+
+    def _leave_gpu(self, error: RuntimeError) -> None:
+        """Go on without the GPU: its memory is full, or this installation of PyTorch has no code for it."""
+        import torch
+
+        full = isinstance(error, torch.cuda.OutOfMemoryError)
+        reason = "The GPU's memory is full" if full else f"The GPU cannot be used ({type(error).__name__})"
+        self.notice = f"{reason}: the network ran on the processor"
+        self._network, self.device = self._network.to("cpu"), "cpu"

@@ -2,22 +2,60 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 
+import numpy as np
 import SimpleITK as sitk
 
-from ..case import Case, Choice, check_different
+from ..case import PHANTOM, SEQUENCE_LABELS, Case, Choice, check_different
 from ..errors import CaseError
 from ..geometry import same_grid
 from ..protocol import DiffusionSection
 from .adc import b_values_for_fit, fit_adc, in_micro
+from .roi import place_roi
+from .volume_io import as_read
 
-_SHORT = {sitk.sitkInt16, sitk.sitkUInt8, sitk.sitkInt8}
 
+def case_from_outline(
+    images: Mapping[str, sitk.Image],
+    mask: sitk.Image | None = None,
+    drawn_on: str | None = None,
+    b_values: Mapping[str, float] | None = None,
+    *,
+    clinical: Mapping[str, float] | None = None,
+    case_id: str = "1",
+    diffusion: DiffusionSection | None = None,
+    phantom: str | None = None,
+) -> Case:
+    """Case of images and an outline on a lattice of its own, as Slicer's nodes and the files written from them are.
 
-def as_read(image: sitk.Image) -> sitk.Image:
-    """The image as int16 or float32: the voxel types of the whole project, so that every way in gives the same numbers."""
-    return sitk.Cast(image, sitk.sitkInt16 if image.GetPixelID() in _SHORT else sitk.sitkFloat32)
+    Parameters
+    ----------
+    images : ``t2w``, ``dwi``, ``adc``, ``low_b`` as far as they are there, scalar 3D, LPS
+    mask : uint8 outline, 1 inside; it may be cropped, and lie on no sequence's grid where `drawn_on` says which it belongs to
+    drawn_on : sequence on which it was drawn; found by its lattice when absent
+    b_values : b-values in s/mm2 of ``dwi`` and ``low_b`` where known
+    clinical, case_id, diffusion : as in `assemble_case`
+    phantom : what the provenance says of a digital phantom; None for a patient
+
+    Raises
+    ------
+    CaseError
+        when they cannot be one patient's case
+    """
+    read = {name: as_read(image) for name, image in images.items()}
+    choices = [Choice(PHANTOM, case_id, phantom)] if phantom else []
+    roi, frame = None, "t2w"
+    if mask is not None:
+        try:
+            roi, frame = place_roi(mask, read, drawn_on)
+        except CaseError as error:
+            raise CaseError(f"Case {case_id}: {error}") from error
+        voxels = int(np.count_nonzero(sitk.GetArrayViewFromImage(roi)))
+        volume_ml = voxels * math.prod(roi.GetSpacing()) / 1000
+        choices.append(Choice("roi", f"segment, {voxels} voxels, {volume_ml:.2f} mL", f"on the grid of {SEQUENCE_LABELS[frame]}"))
+    return assemble_case(read, roi, frame, b_values or {}, clinical=clinical, case_id=case_id, diffusion=diffusion, choices=choices)
 
 
 def assemble_case(

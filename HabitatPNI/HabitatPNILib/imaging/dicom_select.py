@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from ..case import Choice
 from ..errors import CaseError
-from ..protocol import DiffusionSection
 from .dicom_series import Stack
+
+if TYPE_CHECKING:
+    from ..protocol import DiffusionSection
 
 Kind = Literal["t2w", "dwi", "adc", "other"]
 
@@ -86,6 +88,26 @@ def classify(stacks: Iterable[Stack]) -> list[Candidate]:
         if s.first.te is not None and s.b is None:
             echoes.setdefault(s.series.uid, set()).add(round(s.first.te))
     return [_candidate(s, s.series.uid in diffusing, len(echoes.get(s.series.uid, ())) > 2) for s in every]
+
+
+def described_kind(text: str) -> Kind:
+    """What a series description or a volume's name says that the images show."""
+    if _SAYS_ADC.search(text):
+        return "other" if _SAYS_EADC.search(text) else "adc"
+    if _SAYS_DWI.search(text):
+        return "dwi"
+    return "t2w" if _SAYS_T2.search(text) else "other"
+
+
+def described_b(text: str) -> float | None:
+    """First b-value in s/mm2 in a series description or a volume's name; None where it names none."""
+    match = _DESCRIBED_B.search(text)
+    return float(match.group(1)) if match else None
+
+
+def says_calculated(text: str) -> bool:
+    """Whether a series description or a volume's name tells of a b-value that was calculated and not measured."""
+    return bool(_SAYS_CALCULATED.search(text))
 
 
 def usable(candidates: Iterable[Candidate], kind: Kind) -> list[Candidate]:
@@ -176,16 +198,15 @@ def _candidate(stack: Stack, series_diffuses: bool, many_echoes: bool) -> Candid
     kind, by_tags = _by_tags(stack, series_diffuses, many_echoes)
     text = stack.series.description
     if kind is None:
-        kind = _by_description(text)
+        kind = described_kind(text)
         if kind == "t2w" and "EP" in stack.first.scanning:
             kind = "other"
     b = stack.b
     if kind == "dwi" and b is None:
-        match = _DESCRIBED_B.search(text)
-        b = float(match.group(1)) if match else None
+        b = described_b(text)
         if b is None:
             kind = "other"
-    calculated = stack.first.calculated or (kind == "dwi" and bool(_SAYS_CALCULATED.search(text)))
+    calculated = stack.first.calculated or (kind == "dwi" and says_calculated(text))
     return Candidate(stack, kind, by_tags, b, calculated)
 
 
@@ -209,11 +230,3 @@ def _by_tags(stack: Stack, series_diffuses: bool, many_echoes: bool) -> tuple[Ki
     if first.scanning & {"GR", "EP", "IR"} or many_echoes:
         return ("other", True) if first.scanning & {"GR", "IR"} or many_echoes else (None, False)
     return ("t2w" if first.te >= MIN_T2_ECHO_MS and first.tr >= MIN_T2_REPETITION_MS else "other"), True
-
-
-def _by_description(text: str) -> Kind:
-    if _SAYS_ADC.search(text):
-        return "other" if _SAYS_EADC.search(text) else "adc"
-    if _SAYS_DWI.search(text):
-        return "dwi"
-    return "t2w" if _SAYS_T2.search(text) else "other"

@@ -7,8 +7,10 @@ of the region, each started from another place, must find the same position agai
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
@@ -63,6 +65,13 @@ class Registration:
     agreement_mm: float
     accepted: bool
     reason: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values: the transform by its parameters, and None for what is not finite."""
+        values = {**vars(self), "parameters": self.transform.GetParameters(), "fixed_parameters": self.transform.GetFixedParameters()}
+        del values["transform"]
+        listed = {key: list(value) if isinstance(value, tuple) else value for key, value in values.items()}
+        return {key: None if isinstance(value, float) and not math.isfinite(value) else value for key, value in listed.items()}
 
 
 def register_rigid(

@@ -12,10 +12,15 @@ from typing import Literal
 import SimpleITK as sitk
 
 from ..errors import CaseError
-from .assembly import as_read
 
 IMAGE_SUFFIXES = (".nrrd", ".nhdr", ".nii", ".nii.gz", ".mha", ".mhd")
 NIFTI_HEADER_BYTES = 348
+_SHORT = {sitk.sitkInt16, sitk.sitkUInt8, sitk.sitkInt8}
+
+
+def as_read(image: sitk.Image) -> sitk.Image:
+    """The image as int16 or float32: the voxel types of the whole project, so that every way in gives the same numbers."""
+    return sitk.Cast(image, sitk.sitkInt16 if image.GetPixelID() in _SHORT else sitk.sitkFloat32)
 
 
 def is_image_file(path: Path) -> bool:

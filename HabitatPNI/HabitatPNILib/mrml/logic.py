@@ -6,7 +6,6 @@ by the methods.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ..analysis import Analysis
-    from ..case import Case, Choice
+    from ..case import Case
     from ..frozen_model import FrozenModel
     from ..progress import Progress
     from ..protocol import DiffusionSection
@@ -22,6 +21,8 @@ if TYPE_CHECKING:
 
 B_VALUE_ATTRIBUTES = ("b_value", "DWMRI_b-value")
 """Attributes of a volume node in which its b-value in s/mm2 may stand; the same names as in a file's metadata."""
+PHANTOM_ATTRIBUTE = "HabitatPNI.phantom"
+"""Attribute of a phantom's volume nodes: what the provenance says of it."""
 
 
 class HabitatPNILogic:
@@ -65,18 +66,26 @@ class HabitatPNILogic:
         from ..errors import CaseError
 
         with packages_needed():
-            from ..imaging.assembly import as_read, assemble_case
+            from ..imaging.assembly import case_from_outline
+            from .segmentations import segment_mask
             from .volumes import to_image
 
         nodes = {name: node for name, node in {"t2w": t2w, "dwi": dwi, "adc": adc, "low_b": low_b}.items() if node is not None}
-        choices: list[Choice] = []
         try:
-            images = {name: as_read(to_image(node, SEQUENCE_LABELS[name])) for name, node in nodes.items()}
-            roi, frame = _roi(segmentation, segment_id, nodes, images, choices)
+            images = {name: to_image(node, SEQUENCE_LABELS[name]) for name, node in nodes.items()}
+            mask = segment_mask(segmentation, segment_id) if segmentation is not None else None
         except CaseError as error:
             raise CaseError(f"Case {case_id}: {error}") from error
-        known = _b_values(nodes, b_values or {}, case_id)
-        return assemble_case(images, roi, frame, known, clinical=clinical, case_id=case_id, diffusion=diffusion, choices=choices)
+        return case_from_outline(
+            images,
+            mask,
+            drawn_on(segmentation, nodes),
+            known_b_values(nodes, b_values or {}, case_id),
+            clinical=clinical,
+            case_id=case_id,
+            diffusion=diffusion,
+            phantom=phantom_text(nodes),
+        )
 
     def run(
         self,
@@ -170,27 +179,30 @@ def _scene(scene: Any) -> Any:
     return scene
 
 
-def _roi(
-    segmentation: Any, segment_id: str | None, nodes: Mapping[str, Any], images: Mapping[str, Any], choices: list[Choice]
-) -> tuple[Any, str]:
+def drawn_on(segmentation: Any, nodes: Mapping[str, Any]) -> str | None:
+    """Name of the sequence whose volume node a segmentation was drawn on; None where that is none of them."""
     if segmentation is None:
-        return None, "t2w"
-    import SimpleITK as sitk
-
-    from ..case import SEQUENCE_LABELS, Choice
-    from ..imaging.roi import place_roi
-    from .segmentations import reference_volume, segment_mask
+        return None
+    from .segmentations import reference_volume
 
     reference = reference_volume(segmentation)
-    drawn_on = next((name for name, node in nodes.items() if node is reference), None)
-    roi, frame = place_roi(segment_mask(segmentation, segment_id), images, drawn_on)
-    voxels = int(sitk.GetArrayViewFromImage(roi).astype(bool).sum())
-    volume = voxels * math.prod(roi.GetSpacing()) / 1000
-    choices.append(Choice("roi", f"segment, {voxels} voxels, {volume:.2f} mL", f"on the grid of {SEQUENCE_LABELS[frame]}"))
-    return roi, frame
+    return next((name for name, node in nodes.items() if node is reference), None)
 
 
-def _b_values(nodes: Mapping[str, Any], given: Mapping[str, float], case_id: str) -> dict[str, float]:
+def phantom_text(nodes: Mapping[str, Any]) -> str | None:
+    """What volume nodes say of the digital phantom whose images they hold; None where one of them is no phantom's."""
+    texts = [node.GetAttribute(PHANTOM_ATTRIBUTE) for node in nodes.values()]
+    return texts[0] if texts and all(texts) else None
+
+
+def known_b_values(nodes: Mapping[str, Any], given: Mapping[str, float], case_id: str) -> dict[str, float]:
+    """b-values in s/mm2 of ``dwi`` and ``low_b``: those given, else those of the nodes' attributes.
+
+    Raises
+    ------
+    CaseError
+        when one is not a number
+    """
     from ..case import SEQUENCE_LABELS
     from ..errors import CaseError
 

@@ -12,8 +12,8 @@ import SimpleITK as sitk
 from ..colours import habitat_rgb
 from ..errors import CaseError
 from .geometry import ijk_to_ras, matrix_from_vtk, matrix_to_vtk
-from .host import slicer, vtk
-from .volumes import fill, image_of, world_matrix
+from .host import numpy_support, slicer, vtk
+from .volumes import fill, place_image, world_matrix
 
 BINARY = "Binary labelmap"
 # SNOMED CT in the notation of Slicer's terminologies: a mass in the prostate.
@@ -75,21 +75,62 @@ def segment_mask(node: Any, segment: str | None = None) -> sitk.Image:
     CaseError
         the segment is not there, empty, without voxels to be had, or under a transform that is not linear
     """
-    identity = find_segment(node, segment)
-    source = node
-    if not node.GetSegmentation().ContainsRepresentation(BINARY):
-        source = slicer.vtkMRMLSegmentationNode()
-        source.GetSegmentation().DeepCopy(node.GetSegmentation())
-        if not source.GetSegmentation().CreateRepresentation(BINARY):
-            raise CaseError("ROI: the segment has no binary labelmap and none can be made; create one in the module Segmentations")
-    data = slicer.vtkOrientedImageData()
-    source.GetBinaryLabelmapRepresentation(identity, data)
-    if data.GetNumberOfPoints() == 0 or data.GetPointData().GetScalars() is None:
+    inside, matrix = _inside(node, find_segment(node, segment))
+    if inside is None:
         raise CaseError("The ROI is empty: no voxel is marked; draw the tumour or choose another segment")
+    return _mask(inside, matrix, world_matrix(node, "ROI"))
+
+
+def smallest_mask(node: Any, segment: str | None = None) -> sitk.Image | None:
+    """`segment_mask` cropped to the segment's own box; None where no voxel is marked.
+
+    Raises
+    ------
+    CaseError
+        the segment is not there, without voxels to be had, or under a transform that is not linear
+    """
+    inside, matrix = _inside(node, find_segment(node, segment))
+    if inside is None:
+        return None
+    slices, lines = np.flatnonzero(inside.any(axis=(1, 2))), np.flatnonzero(inside.any(axis=(0, 2)))
+    if not slices.size:
+        return None
+    inside = inside[slices[0] : slices[-1] + 1, lines[0] : lines[-1] + 1]
+    columns = np.flatnonzero(inside.any(axis=(0, 1)))
+    return _mask(inside[:, :, columns[0] : columns[-1] + 1], matrix @ _shift(columns[0], lines[0], slices[0]), world_matrix(node, "ROI"))
+
+
+def _inside(node: Any, identity: str) -> tuple[np.ndarray | None, np.ndarray]:
+    """Voxels of a segment (z, y, x) bool as they are stored, and the matrix (4, 4) from their indices to the node's RAS mm."""
+    segmentation = node.GetSegmentation()
+    if not segmentation.ContainsRepresentation(BINARY):
+        copy = slicer.vtkSegmentation()
+        copy.DeepCopy(segmentation)
+        if not copy.CreateRepresentation(BINARY):
+            raise CaseError("ROI: the segment has no binary labelmap and none can be made; create one in the module Segmentations")
+        segmentation = copy
+    segment = segmentation.GetSegment(identity)
+    layer = segment.GetRepresentation(BINARY)
+    scalars = None if layer is None or layer.GetNumberOfPoints() == 0 else layer.GetPointData().GetScalars()
+    if scalars is None:
+        return None, np.eye(4)
     matrix = vtk.vtkMatrix4x4()
-    data.GetImageToWorldMatrix(matrix)
-    image = image_of(data, world_matrix(node, "ROI") @ matrix_from_vtk(matrix), "ROI")
-    return sitk.Cast(sitk.NotEqual(image, 0), sitk.sitkUInt8)
+    layer.GetImageToWorldMatrix(matrix)
+    # Several segments may share one layer, each with a value of its own.
+    inside = numpy_support.vtk_to_numpy(scalars).reshape(layer.GetDimensions()[::-1]) == segment.GetLabelValue()
+    return inside, matrix_from_vtk(matrix) @ _shift(*layer.GetExtent()[::2])
+
+
+def _mask(inside: np.ndarray, matrix: np.ndarray, world: np.ndarray) -> sitk.Image:
+    image = sitk.GetImageFromArray(inside.astype(np.uint8))
+    place_image(image, world @ matrix, "ROI")
+    return image
+
+
+def _shift(i: int, j: int, k: int) -> np.ndarray:
+    matrix = np.eye(4)
+    matrix[:3, 3] = i, j, k
+    return matrix
 
 
 def reference_volume(node: Any) -> Any:
@@ -119,22 +160,22 @@ def add_segmentation(
     array = sitk.GetArrayViewFromImage(labels)
     node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", name)
     node.SetReferenceImageGeometryParameterFromVolumeNode(reference)
+    # One layer for all segments: Slicer would merge three of them into the same, but slowly.
+    layer = slicer.vtkOrientedImageData()
+    fill(layer, array)
+    layer.SetImageToWorldMatrix(matrix_to_vtk(ijk_to_ras(labels)))
     for label, look in looks.items():
-        inside = array == label
-        if not inside.any():
+        if not (array == label).any():
             continue
-        data = slicer.vtkOrientedImageData()
-        fill(data, inside.astype(np.uint8))
-        data.SetImageToWorldMatrix(matrix_to_vtk(ijk_to_ras(labels)))
         segment = slicer.vtkSegment()
         segment.SetName(look.name)
         segment.SetNameAutoGenerated(False)
         segment.SetColor(*(channel / 255 for channel in look.rgb))
         segment.SetColorAutoGenerated(False)
         segment.SetTag(slicer.vtkSegment.GetTerminologyEntryTagName(), TERMINOLOGY)
-        segment.AddRepresentation(BINARY, data)
+        segment.SetLabelValue(label)
+        segment.AddRepresentation(BINARY, layer)
         node.GetSegmentation().AddSegment(segment, look.identity)
-    node.GetSegmentation().CollapseBinaryLabelmaps(False)
     node.CreateDefaultDisplayNodes()
     display = node.GetDisplayNode()
     display.SetVisibility(True)

@@ -37,8 +37,9 @@ def feature_network(backbone: str, state_dict: Mapping[str, torch.Tensor]) -> nn
     """
     import torch
 
-    network = build_resnet(backbone)
-    network.load_state_dict({**state_dict}, strict=False)
+    with torch.device("meta"):  # no time for initial values that are replaced at once
+        network = build_resnet(backbone)
+    network.load_state_dict({**state_dict}, strict=False, assign=True)
     fold_batch_norm(network)
     network.requires_grad_(False)
     return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

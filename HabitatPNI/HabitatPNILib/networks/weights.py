@@ -176,6 +176,37 @@ def cached_weights() -> list[Path]:
     return sorted(weights_folder().glob("*.pth"))
 
 
+@dataclass(frozen=True)
+class WeightsStatus:
+    """Where a backbone's weights come from, and whether they are on this machine.
+
+    Parameters
+    ----------
+    present : nothing has to be fetched
+    path : file they are read from; None where they are computed (``seeded:N``)
+    megabytes : size of the file in 1e6 bytes
+    source : address that `download_weights` fetches them from; empty where that has no say
+    """
+
+    present: bool
+    path: Path | None
+    megabytes: float
+    source: str
+
+
+def weights_status(backbone: str, spec: str) -> WeightsStatus:
+    """Status of the weights that `load_state` would load; it reads no weights and checks none."""
+    kind, _, argument = spec.partition(":")
+    if kind == "seeded":
+        return WeightsStatus(True, None, 0.0, "")
+    if kind == "file":
+        path = Path(argument).expanduser()
+        return WeightsStatus(path.is_file(), path, path.stat().st_size / 1e6 if path.is_file() else 0.0, "")
+    published = PUBLISHED[backbone]
+    path = weights_folder() / published.name
+    return WeightsStatus(path.is_file(), path, float(published.megabytes), SOURCE + published.name)
+
+
 def remove_cached_weights() -> list[Path]:
     """Delete the downloaded weight files and return what was deleted."""
     removed = cached_weights()
@@ -279,5 +310,10 @@ def _seeded_state(backbone: str, seed: int) -> dict[str, torch.Tensor]:
 
 def _uniform(key: str, shape: tuple[int, ...], bound: float) -> np.ndarray:
     generator = np.random.PCG64(int.from_bytes(hashlib.sha256(key.encode()).digest(), "little"))
-    top24 = (generator.random_raw(math.prod(shape)) >> np.uint64(40)).astype(np.float32)
-    return ((top24 * np.float32(2**-23) - np.float32(1)) * np.float32(bound)).reshape(shape)
+    raw = generator.random_raw(math.prod(shape))
+    raw >>= np.uint64(40)
+    values = raw.astype(np.float32)
+    values *= np.float32(2**-23)
+    values -= np.float32(1)
+    values *= np.float32(bound)
+    return values.reshape(shape)

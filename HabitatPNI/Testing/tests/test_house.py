@@ -18,6 +18,7 @@ FLOORS = [
     {"training", "case_report"},
     {"outputs"},
     {"mrml", "gui"},
+    {"workbench"},
     {"terminal", "cli_commands", "worker"},
     {"cli"},
 ]

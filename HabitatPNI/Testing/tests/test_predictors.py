@@ -14,6 +14,7 @@ from HabitatPNILib.standard_predictors import AGE, MRT_STAGE, PI_RADS
     [
         (AGE, "63", 63.0),
         (AGE, 63.5, 63.5),
+        (AGE, "63,5", 63.5),
         (MRT_STAGE, "T3", 3.0),
         (MRT_STAGE, 2.0, 2.0),
         (PI_RADS, "1", 3.0),
@@ -32,6 +33,7 @@ def test_coding(predictor, typed, coded):
     [
         (AGE, "old", "age=old is not a number; give Age in years"),
         (AGE, "nan", "age=nan is not a number"),
+        (AGE, "6,350", "age=6,350 is not a number"),
         (AGE, "630", "age=630 is impossible; Age lies between 18 and 120 years"),
         (PI_RADS, "6", "pi_rads=6 is none of PI-RADS's levels; give one of 3 (≤ 3), 4 (4), 5 (5)"),
         (MRT_STAGE, "2.5", "mrt_stage=2.5 is none of mrT stage's levels"),

@@ -137,8 +137,10 @@ def test_gpu_memory_that_ends_falls_back_to_the_cpu(case):
 
     extractor._network, before = Full(), extractor.device
     assert before == ("cuda" if torch.cuda.is_available() else "cpu")
+    assert extractor.notice == ("" if torch.cuda.is_available() else "No GPU that can be used was found: the network ran on the processor")
     found = extractor.extract(*case)
     assert extractor.device == "cpu"
+    assert extractor.notice == "The GPU's memory is full: the network ran on the processor"
     assert np.array_equal(list(found.values()), list(expected.values()), equal_nan=True)
 
 

@@ -129,21 +129,9 @@ class FakeModule:
         self.parent = parent
 
 
-class FakeLayout:
-    def __init__(self):
-        self.widgets = []
-
-    def addWidget(self, widget):
-        self.widgets.append(widget)
-
-    def addStretch(self, _factor):
-        pass
-
-
 class FakeWidget:
     def __init__(self, parent=None):
         self.parent = parent
-        self.layout = FakeLayout()
         self.reloads = 0
 
     def setup(self):
@@ -166,25 +154,20 @@ class FakeTest(unittest.TestCase):
         pass
 
 
-class FakeLabel:
-    def __init__(self, text):
-        self.text = text
-
-
 @pytest.fixture
 def module(monkeypatch, scene):
     """The module file, loaded as Slicer loads it: real MRML nodes, stand-ins for the Qt half that slicer-core lacks."""
-    scripted, i18n, qt = (ModuleType(name) for name in ("slicer.ScriptedLoadableModule", "slicer.i18n", "qt"))
+    scripted, i18n = (ModuleType(name) for name in ("slicer.ScriptedLoadableModule", "slicer.i18n"))
     scripted.ScriptedLoadableModule = FakeModule
     scripted.ScriptedLoadableModuleWidget = FakeWidget
     scripted.ScriptedLoadableModuleLogic = FakeLogic
     scripted.ScriptedLoadableModuleTest = FakeTest
     i18n.tr = lambda text: text
     i18n.translate = lambda _context, text: text
-    qt.QLabel = FakeLabel
-    for fake in (scripted, i18n, qt):
+    for fake in (scripted, i18n):
         monkeypatch.setitem(sys.modules, fake.__name__, fake)
     monkeypatch.setattr(slicer, "mrmlScene", scene, raising=False)
+    monkeypatch.setattr(slicer, "app", SimpleNamespace(connect=lambda _signal, _function: None), raising=False)
     spec = importlib.util.spec_from_file_location("HabitatPNI_under_test", Path(__file__).resolve().parents[3] / "HabitatPNI.py")
     loaded = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(loaded)

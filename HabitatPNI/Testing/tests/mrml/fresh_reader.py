@@ -65,6 +65,28 @@ def segments(node):
         )
 
 
+def chart(node):
+    series = [node.GetNthPlotSeriesNode(i) for i in range(node.GetNumberOfPlotSeriesNodes())]
+    return {
+        "title": node.GetTitle(),
+        "axes": [node.GetXAxisTitle(), node.GetYAxisTitle()],
+        "series": [
+            {
+                "name": s.GetName(),
+                "line": s.GetLineStyleAsString(s.GetLineStyle()),
+                "points": [
+                    [
+                        s.GetTableNode().GetTable().GetValueByName(row, column).ToDouble()
+                        for column in (s.GetXColumnName(), s.GetYColumnName())
+                    ]
+                    for row in range(s.GetTableNode().GetTable().GetNumberOfRows())
+                ],
+            }
+            for s in series
+        ],
+    }
+
+
 def main(path: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         scene = read(path, folder)
@@ -77,6 +99,13 @@ def main(path: str) -> None:
             "text": json.loads(scene.GetFirstNodeByName("HabitatPNI analysis").GetText()),
             "layout": scene.GetFirstNodeByClass("vtkMRMLLayoutNode").GetViewArrangement(),
             "backgrounds": {c.GetLayoutName(): scene.GetNodeByID(c.GetBackgroundVolumeID()).GetName() for c in composites},
+            "nomogram": getattr(scene.GetFirstNodeByName("HabitatPNI nomogram"), "GetText", lambda: None)(),
+            "charts": {node.GetAttribute("HabitatPNI.role"): chart(node) for node in nodes(scene, "vtkMRMLPlotChartNode")},
+            "roles": sorted(
+                [scene.GetNthNode(i).GetAttribute("HabitatPNI.role"), scene.GetNthNode(i).GetAttribute("HabitatPNI.case")]
+                for i in range(scene.GetNumberOfNodes())
+                if scene.GetNthNode(i).GetAttribute("HabitatPNI.role")
+            ),
             "table_view": scene.GetFirstNodeByClass("vtkMRMLTableViewNode").GetTableNode().GetName(),
         }
     sys.stdout.write(json.dumps(found))

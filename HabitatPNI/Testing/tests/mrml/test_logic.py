@@ -118,7 +118,8 @@ def test_run_hands_the_case_to_analyse_and_passes_errors_through(nodes, analysis
         HabitatPNILogic().run(**inputs, model="nobody-has-this")
 
 
-def test_show_needs_a_scene_outside_slicer(analysis, scene):
+def test_show_needs_a_scene_outside_slicer(analysis, scene, monkeypatch):
+    monkeypatch.delattr(slicer, "mrmlScene", raising=False)
     with pytest.raises(ValueError, match="no Slicer application runs here: give a scene"):
         HabitatPNILogic().show(analysis)
     assert HabitatPNILogic().show(analysis, scene).table.GetScene() is scene

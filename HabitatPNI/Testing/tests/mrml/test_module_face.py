@@ -28,16 +28,6 @@ def test_module_says_what_it_is_for(module):
     assert {"Segmentations", "Volumes"} <= set(parent.dependencies)
 
 
-def test_panel_tells_how_it_is_used(module):
-    widget = module.HabitatPNIWidget()
-    widget.setup()
-    (label,) = widget.layout.widgets
-    assert "logic.run(t2w, dwi, adc, segmentation" in label.text
-    assert "{'age': 63" in label.text
-    assert "Resources/requirements.txt" in label.text
-    assert "Research use only" in label.text
-
-
 def test_reload_forgets_the_library(module, monkeypatch):
     for name in ("HabitatPNILib", "HabitatPNILib.case", "HabitatPNILibrary"):
         monkeypatch.setitem(sys.modules, name, sys.modules.get(name, sys))

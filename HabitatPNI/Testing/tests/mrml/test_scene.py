@@ -51,7 +51,7 @@ def test_scene_read_in_a_fresh_process_holds_the_analysis(bundle, analysis):
     assert found["segments"]["tumour"]["fill"] == 0.0
     assert found["segments"]["tumour"]["outline"] == 1.0
     assert found["segments"]["habitat2"]["name"] == "Habitat 2"
-    assert [tuple(row) for row in found["table"]] == result_rows(analysis)
+    assert [tuple(row) for row in found["table"]] == result_rows(analysis.to_dict())
     assert found["text"] == json.loads(json.dumps(analysis.to_dict()))
     assert found["layout"] == slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpTableView
     assert found["backgrounds"] == dict.fromkeys(("Red", "Green", "Yellow"), "T2W registered")
@@ -140,7 +140,7 @@ def test_analysis_without_images_is_a_table_and_a_text(analysis, scene, tmp_path
     assert len(result_nodes(scene, "case")) == 2
     write_scene(bare, tmp_path / "scene.mrb")
     assert read_scene(tmp_path / "scene.mrb").GetFirstNodeByName("HabitatPNI results").GetTable().GetNumberOfRows() == len(
-        result_rows(bare)
+        result_rows(bare.to_dict())
     )
 
 

@@ -1,0 +1,252 @@
+"""What the sections show, as plain values: what is still needed, what is out of date. No Qt, no scene."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from ..case import SEQUENCE_LABELS
+from ..errors import CaseError
+from ..frozen_model import FrozenModel
+
+try:
+    from slicer.i18n import tr as _
+except ImportError:  # plain Python, outside Slicer: the sentences stay English
+
+    def _(text: str) -> str:
+        return text
+
+
+CASE_ID = "1"
+"""The panel's case: outputs never carry a name from the scene."""
+
+SECTIONS = ("images", "tumour", "habitats", "clinical", "result")
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The user's choices, without any node.
+
+    Parameters
+    ----------
+    model : the loaded model; None where none is chosen or it cannot be loaded
+    model_name, model_error : what is chosen, and why it could not be loaded
+    sequences : names of the sequences chosen (``t2w`` ...)
+    duplicates : pairs of sequences that are one and the same node
+    segmentation : a segmentation is chosen
+    segment : ID of the tumour's segment; empty where it is not clear which
+    clinical : clinical values as typed, empty ones left out
+    prevalence : local prevalence in percent, 0 for the model's own
+    b_value : of the DWI in s/mm2 as typed, 0 for the node's own
+    habitat_count : habitats to cluster, 0 for the model's
+    """
+
+    model: FrozenModel | None = None
+    model_name: str = ""
+    model_error: str = ""
+    sequences: frozenset[str] = frozenset()
+    duplicates: tuple[tuple[str, str], ...] = ()
+    segmentation: bool = False
+    segment: str = ""
+    clinical: Mapping[str, str] = field(default_factory=dict)
+    prevalence: float = 0.0
+    b_value: float = 0.0
+    habitat_count: int = 0
+
+    @property
+    def images_wanted(self) -> bool:
+        """Whether the model's probability rests on images; a clinical model's does not."""
+        return self.model is None or self.model.imaging is not None
+
+    @property
+    def wanted_sequences(self) -> tuple[str, ...]:
+        """Sequences that the model's protocol names."""
+        named = self.model.protocol.get("sequences") if self.model else None
+        return tuple(named) if named else ("t2w", "dwi", "adc")
+
+    @property
+    def images_complete(self) -> bool:
+        """Whether images and outline are there, so that habitats can be made of them."""
+        return not image_needs(self) and not tumour_needs(self)
+
+
+@dataclass(frozen=True)
+class Needs:
+    """Sentences on what each section still needs; empty where it needs nothing.
+
+    `habitats` is what finding habitats needs of the other sections, `result` what Run all needs of them; `model` belongs to the top.
+    """
+
+    model: tuple[str, ...] = ()
+    images: tuple[str, ...] = ()
+    tumour: tuple[str, ...] = ()
+    habitats: tuple[str, ...] = ()
+    clinical: tuple[str, ...] = ()
+    result: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Stale:
+    """Whether the results that a section shows are out of date (`images`: the registration)."""
+
+    images: bool = False
+    tumour: bool = False
+    habitats: bool = False
+    clinical: bool = False
+    result: bool = False
+
+
+@dataclass(frozen=True)
+class Basis:
+    """What the results were made of and is no node, each a plain JSON value; None where there is no such result."""
+
+    registration: Mapping[str, Any] | None = None
+    habitats: Mapping[str, Any] | None = None
+    result: Mapping[str, Any] | None = None
+
+    @classmethod
+    def of(cls, inputs: Inputs) -> Basis:
+        """What all three would be made of now."""
+        model = inputs.model
+        registration = {"fixed": None, "registration": None}
+        if model is not None:
+            registration = {key: model.protocol.get(key) for key in registration}
+        checksum = model.checksum if model else inputs.model_name
+        result = {"model": checksum, "clinical": dict(sorted(inputs.clinical.items())), "b_value": inputs.b_value}
+        prevalence = {"prevalence": inputs.prevalence} if model is None or model.prevalence is not None else {}
+        return cls(registration, {"model": checksum, "k": inputs.habitat_count}, {**result, **prevalence})
+
+    @classmethod
+    def parse(cls, text: str) -> Basis:
+        """Read what `text` wrote; anything else counts as no result."""
+        try:
+            values = json.loads(text or "{}")
+            return cls(**{f.name: values.get(f.name) for f in fields(cls)})
+        except (ValueError, AttributeError):
+            return cls()
+
+    def text(self) -> str:
+        """One line of JSON."""
+        return json.dumps({f.name: getattr(self, f.name) for f in fields(self)}, sort_keys=True)
+
+
+@dataclass(frozen=True)
+class State:
+    """All that a section needs to repaint itself, besides the parameter node.
+
+    Parameters
+    ----------
+    inputs : the user's choices
+    needs, stale : by section
+    busy : something runs; inputs are locked
+    analysis : parsed ``analysis.json`` of the shown result, or None
+    habitats : the shown habitats as in ``analysis.json``, or None; `k_curve` and `habitats_from_model` belong to them
+    registration : as in ``analysis.json``, or None where nothing was registered
+    """
+
+    inputs: Inputs = field(default_factory=Inputs)
+    needs: Needs = field(default_factory=Needs)
+    stale: Stale = field(default_factory=Stale)
+    busy: bool = False
+    analysis: Mapping[str, Any] | None = None
+    habitats: tuple[Mapping[str, Any], ...] | None = None
+    habitats_from_model: bool = True
+    k_curve: Mapping[str, Any] | None = None
+    registration: Mapping[str, Any] | None = None
+
+    @property
+    def model(self) -> FrozenModel | None:
+        """The chosen model, or None."""
+        return self.inputs.model
+
+    @property
+    def images_wanted(self) -> bool:
+        """Whether the model's probability rests on images."""
+        return self.inputs.images_wanted
+
+
+def needs_of(inputs: Inputs) -> Needs:
+    """What Run all still needs, by section; finding habitats under `habitats`."""
+    model, images, tumour, clinical = model_needs(inputs), image_needs(inputs), tumour_needs(inputs), clinical_needs(inputs)
+    habitats = (*images, *tumour)
+    if not inputs.images_wanted:
+        images = tumour = ()
+    return Needs(model, images, tumour, habitats, clinical, (*model, *images, *tumour, *clinical))
+
+
+def first_needy(needs: Needs) -> str:
+    """The first section, from the top, that needs something before Run all; empty where none does."""
+    return next((name for name in ("model", "images", "tumour", "clinical") if getattr(needs, name)), "")
+
+
+def model_needs(inputs: Inputs) -> tuple[str, ...]:
+    """What the choice of the model lacks."""
+    if inputs.model is not None:
+        return ()
+    return (inputs.model_error or _("Choose a model."),)
+
+
+def image_needs(inputs: Inputs) -> tuple[str, ...]:
+    """What the choice of images lacks for a registration."""
+    missing = [SEQUENCE_LABELS.get(name, name) for name in inputs.wanted_sequences if name not in inputs.sequences]
+    sentences = [_("Choose a volume for {sequences}.").format(sequences=", ".join(missing))] if missing else []
+    for pair in inputs.duplicates:
+        first, second = (SEQUENCE_LABELS.get(name, name) for name in pair)
+        sentences.append(_("{first} and {second} are the same volume; choose another for one of them.").format(first=first, second=second))
+    return tuple(sentences)
+
+
+def tumour_needs(inputs: Inputs) -> tuple[str, ...]:
+    """What the outline lacks."""
+    if not inputs.segmentation:
+        return (_("Choose the segmentation with the tumour's outline, or draw one."),)
+    return () if inputs.segment else (_("Choose the segment that outlines the tumour."),)
+
+
+def clinical_needs(inputs: Inputs) -> tuple[str, ...]:
+    """Clinical values that are missing or impossible; one outside the training range is neither."""
+    sentences = []
+    predictors = inputs.model.predictors if inputs.model else ()
+    missing = [p.label for p in predictors if p.name not in inputs.clinical]
+    if missing:
+        sentences.append(_("Give {predictors}.").format(predictors=", ".join(missing)))
+    for predictor in predictors:
+        if predictor.name in inputs.clinical:
+            try:
+                predictor.code(inputs.clinical[predictor.name], CASE_ID)
+            except CaseError as error:
+                sentences.append(str(error).removeprefix(f"Case {CASE_ID}: "))
+    return tuple(sentences)
+
+
+def is_stale(inputs: Inputs, made_of: Basis, changed: Stale) -> Stale:
+    """Which results are out of date: a node of theirs was changed, or the inputs are not those they were made of."""
+    now = Basis.of(inputs)
+    pairs = ((made_of.registration, now.registration), (made_of.habitats, now.habitats), (made_of.result, now.result))
+    registration, habitats, result = (was is not None and was != new for was, new in pairs)
+    return Stale(images=registration or changed.images, habitats=habitats or changed.habitats, result=result or changed.result)
+
+
+def status_lines(state: State) -> dict[str, str]:
+    """The line at the top of each section: what it still needs, that it is out of date, or nothing."""
+    inputs, needs, stale = state.inputs, state.needs, state.stale
+    lines = {name: "\n".join(getattr(needs, name)) for name in ("images", "tumour", "clinical")}
+    if inputs.model is None:
+        lines["clinical"] = _("Choose a model.")
+    elif not inputs.images_wanted:
+        optional = _("Not needed by this model. Images and an outline show the habitats for information.")
+        lines["images"] = lines["tumour"] = "" if inputs.images_complete else optional
+    lines["habitats"] = "" if state.habitats else "\n".join(needs.habitats)
+    lines["result"] = "" if state.analysis else "\n".join(needs.result) or _("Press Run all.")
+    again = {
+        "images": _("Out of date: the images were changed. Press Register or Run all."),
+        "habitats": _("Out of date: an input was changed. Press Find habitats or Run all."),
+        "result": _("Out of date: an input was changed. Press Run all."),
+    }
+    shown = {"images": state.registration, "habitats": state.habitats, "result": state.analysis}
+    for name, sentence in again.items():
+        if getattr(stale, name) and shown[name]:
+            lines[name] = sentence
+    return lines

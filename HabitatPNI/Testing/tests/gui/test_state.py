@@ -1,0 +1,119 @@
+"""What the sections need, and what is out of date: plain values in, sentences out."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from HabitatPNILib.frozen_model import load_model
+from HabitatPNILib.gui.state import Basis, Inputs, Stale, State, first_needy, is_stale, needs_of, status_lines
+
+MODELS = Path(__file__).resolve().parents[4] / "models"
+CLINICAL = {"age": "63", "mrt_stage": "T2", "pi_rads": "4"}
+
+
+@pytest.fixture(scope="module")
+def combined():
+    return load_model(MODELS / "pca-pni-phantom")
+
+
+@pytest.fixture(scope="module")
+def clinical_model():
+    return load_model(MODELS / "pca-pni-clinical")
+
+
+def complete(model) -> Inputs:
+    return Inputs(
+        model=model, model_name=model.name, sequences=frozenset({"t2w", "dwi", "adc"}), segmentation=True, segment="s", clinical=CLINICAL
+    )
+
+
+def test_an_empty_panel_says_what_each_section_needs():
+    needs = needs_of(Inputs())
+    assert needs.model == ("Choose a model.",)
+    assert needs.images == ("Choose a volume for T2W, DWI, ADC.",)
+    assert needs.tumour == ("Choose the segmentation with the tumour's outline, or draw one.",)
+    assert needs.habitats == (*needs.images, *needs.tumour)
+    assert first_needy(needs) == "model"
+
+
+def test_complete_inputs_need_nothing(combined):
+    needs = needs_of(complete(combined))
+    assert needs == type(needs)()
+    assert first_needy(needs) == ""
+
+
+def test_the_first_section_that_needs_something_is_named_in_the_order_of_the_panel(combined):
+    inputs = complete(combined)
+    assert first_needy(needs_of(replace(inputs, clinical={}, segment=""))) == "tumour"
+    assert first_needy(needs_of(replace(inputs, clinical={}))) == "clinical"
+    assert first_needy(needs_of(replace(inputs, sequences=frozenset({"t2w"}), clinical={}))) == "images"
+
+
+def test_one_volume_for_two_sequences_is_refused(combined):
+    needs = needs_of(replace(complete(combined), duplicates=(("dwi", "adc"),)))
+    assert needs.images == ("DWI and ADC are the same volume; choose another for one of them.",)
+
+
+def test_missing_and_impossible_clinical_values_are_named_and_unusual_ones_are_not(combined):
+    inputs = complete(combined)
+    assert needs_of(replace(inputs, clinical={"age": "63"})).clinical == ("Give mrT stage, PI-RADS.",)
+    (sentence,) = needs_of(replace(inputs, clinical={**CLINICAL, "age": "630"})).clinical
+    assert sentence == "age=630 is impossible; Age lies between 18 and 120 years"
+    assert needs_of(replace(inputs, clinical={**CLINICAL, "age": "30"})).clinical == ()
+
+
+def test_a_clinical_model_needs_no_images_but_habitats_do(clinical_model):
+    inputs = Inputs(model=clinical_model, clinical=CLINICAL)
+    needs = needs_of(inputs)
+    assert needs.images == needs.tumour == needs.result == ()
+    assert len(needs.habitats) == 2
+    assert status_lines(State(inputs=inputs, needs=needs))["images"].startswith("Not needed by this model")
+
+
+def test_a_damaged_model_says_why():
+    needs = needs_of(Inputs(model_name="x", model_error="Model x: field checksum is missing; install the model again"))
+    assert needs.model == ("Model x: field checksum is missing; install the model again",)
+
+
+def test_basis_survives_its_text_and_other_text_counts_as_no_result(combined):
+    basis = Basis.of(complete(combined))
+    assert Basis.parse(basis.text()) == basis
+    assert Basis.parse("") == Basis.parse("[1]") == Basis.parse("{") == Basis()
+
+
+def test_other_clinical_values_make_the_result_stale_and_going_back_makes_it_fresh(combined):
+    inputs = complete(combined)
+    made_of = Basis.of(inputs)
+    older = replace(inputs, clinical={**CLINICAL, "age": "64"})
+    assert is_stale(inputs, made_of, Stale()) == Stale()
+    assert is_stale(older, made_of, Stale()) == Stale(result=True)
+    assert is_stale(inputs, made_of, Stale(images=True)) == Stale(images=True)
+
+
+def test_another_model_or_number_of_habitats_makes_the_habitats_stale(combined, clinical_model):
+    made_of = Basis.of(complete(combined))
+    assert is_stale(replace(complete(combined), habitat_count=4), made_of, Stale()) == Stale(habitats=True)
+    assert is_stale(complete(clinical_model), made_of, Stale()) == Stale(habitats=True, result=True)
+
+
+def test_prevalence_counts_only_where_the_model_takes_one(combined, clinical_model):
+    for model, expected in ((combined, False), (clinical_model, True)):
+        made_of = Basis.of(complete(model))
+        assert is_stale(replace(complete(model), prevalence=30.0), made_of, Stale()).result is expected
+
+
+def test_no_result_is_never_out_of_date(combined):
+    assert is_stale(complete(combined), Basis(), Stale()) == Stale()
+
+
+def test_lines_of_the_sections(combined):
+    inputs = complete(combined)
+    state = State(inputs=inputs, needs=needs_of(inputs))
+    assert status_lines(state) == {"images": "", "tumour": "", "clinical": "", "habitats": "", "result": "Press Run all."}
+    stale = replace(state, analysis={"probability": 0.1}, stale=Stale(images=True, habitats=True, result=True))
+    lines = status_lines(stale)
+    assert lines["result"] == "Out of date: an input was changed. Press Run all."
+    assert lines["images"] == lines["habitats"] == ""

@@ -1,0 +1,43 @@
+"""A case of images and an outline on its own lattice: what Slicer's nodes and the files written from them become."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+from HabitatPNILib.errors import CaseError
+from HabitatPNILib.imaging.assembly import case_from_outline
+
+
+def test_a_cropped_outline_finds_its_sequence_and_gives_the_phantoms_case(phantom):
+    case = phantom[0]
+    box = sitk.LabelShapeStatisticsImageFilter()
+    box.Execute(case.roi)
+    x, y, z, *size = box.GetBoundingBox(1)
+    cropped = sitk.RegionOfInterest(case.roi, size, (x, y, z))
+    found = case_from_outline(case.images, cropped, None, case.b_values, clinical={"age": 70}, case_id="7", phantom="made up")
+    assert found.roi_frame == "t2w"
+    np.testing.assert_array_equal(sitk.GetArrayFromImage(found.roi), sitk.GetArrayFromImage(case.roi))
+    assert found.is_phantom
+    assert found.case_id == "7"
+    assert found.clinical == {"age": 70}
+    assert found.b_values == case.b_values
+    words = [c.chosen for c in found.provenance if c.item == "roi"]
+    assert words[0].startswith(f"segment, {int(sitk.GetArrayFromImage(case.roi).sum())} voxels")
+
+
+def test_without_an_outline_or_a_word_on_phantoms(phantom):
+    found = case_from_outline(phantom[0].images)
+    assert found.roi is None
+    assert not found.is_phantom
+    assert found.provenance == ()
+
+
+def test_an_outline_elsewhere_is_refused_naming_the_case(phantom):
+    case = phantom[0]
+    moved = sitk.Image(case.roi)
+    moved.SetOrigin([o + 0.4 for o in moved.GetOrigin()])
+    moved.SetSpacing([s * 1.3 for s in moved.GetSpacing()])
+    with pytest.raises(CaseError, match=r"^Case 12: The ROI is on the grid of none"):
+        case_from_outline(case.images, moved, case_id="12")
