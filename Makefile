@@ -19,11 +19,12 @@ demo: $(READY)
 
 install: $(READY)
 
-# torch comes first, so that no other package decides which build of it is taken.
+# torch comes first, so that no other package decides which build of it is taken, and without what it needs: that comes with the
+# other packages from pip's own index, for TORCH_INDEX may not hold the versions of constraints.txt.
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 14) else "HabitatPNI needs Python 3.11 to 3.13: make PYTHON=python3.12 ...")'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --upgrade-strategy only-if-needed -c constraints.txt $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) torch
+	$(BIN)/python -m pip install --quiet --upgrade-strategy only-if-needed --no-deps -c constraints.txt $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) torch
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[headless,test,panel]'
 	touch $(READY)
 

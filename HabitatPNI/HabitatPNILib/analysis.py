@@ -34,6 +34,7 @@ B_VALUE_WARNING = 0.25
 B_VALUE_REFUSAL = 0.50
 RADSCORE_SD_LIMIT = 4.0
 MOVED_CUT_OFF_RULE = "the model's cut-off, moved along with the intercept to the local prevalence"
+NO_IMAGES_NOTICE = "The images did not enter: none of the habitats that count was found; the probability rests on the clinical values alone"
 DEMONSTRATION_NOTICE = "demonstration model: this number means nothing for a patient"
 
 
@@ -168,13 +169,17 @@ def analyse(
     if model.imaging is not None or (case.roi is not None and set(protocol.sequences) <= set(case.images)):
         imaged = _image(case, model, protocol, progress, clock, prepare, load or load_extractor)
         warnings += imaged.warnings
+    left_out = imaged is not None and _images_left_out(model, imaged.absent)
+    if left_out:
+        warnings.insert(0, NO_IMAGES_NOTICE)
     progress(0.98, "Nomogram")
     radscores = imaged.radscores if imaged else {}
     contributions = tuple(_contributions(model, coded, radscores, imaged.absent if imaged else ()))
     log_odds = intercept + sum(c.coefficient * c.value for c in contributions)
     probability = _expit(log_odds)
     cut_off = model.cut_off if intercept == model.intercept else _expit(_logit(model.cut_off) + intercept - model.intercept)
-    notice = " ".join(part for part in (_demonstration(model, case), prevalence_sentence, model.notice) if part)
+    first = f"{NO_IMAGES_NOTICE}." if left_out else ""
+    notice = " ".join(part for part in (first, _demonstration(model, case), prevalence_sentence, model.notice) if part)
     analysis = Analysis(
         case_id=case.case_id,
         model=model,
@@ -265,7 +270,7 @@ def _image(
     clock.lap("deep features")
     warnings += [extractor.notice] if extractor.notice else []
     radscores, absent = {}, []
-    entering = {term.name.removeprefix("radscore_") for term in model.terms}
+    entering = _entering(model)
     for region, signature in model.imaging.signatures.items():
         score = radscore(features, signature)
         if math.isnan(score):
@@ -278,10 +283,22 @@ def _image(
         if region in entering and distance > RADSCORE_SD_LIMIT:
             warnings.append(f"Radscore of {region} lies {distance:.1f} SD from the training mean: the case is unlike the training cases")
         radscores[region] = score
-    if entering & set(radscores) <= set(absent):
-        warnings.append("No radscore of this case enters: the probability rests on the clinical values alone")
+    if not entering:
+        warnings.append("No radscore is part of this model: the probability rests on the clinical values alone")
     backbone = Choice("network", f"{protocol.deep.backbone}, {protocol.deep.weights}", extractor.description)
     return _Imaged(prepared, habitat_map, curve, radscores, tuple(absent), warnings, (backbone,))
+
+
+def _entering(model: FrozenModel) -> set[str]:
+    """Regions whose radscore is a term of the model."""
+    signatures = model.imaging.signatures if model.imaging else {}
+    return set(signatures) & {term.name.removeprefix("radscore_") for term in model.terms}
+
+
+def _images_left_out(model: FrozenModel, absent: tuple[str, ...]) -> bool:
+    """Whether the model takes radscores, and the case has none of their regions."""
+    entering = _entering(model)
+    return bool(entering) and entering <= set(absent)
 
 
 def radscore(features: Mapping[str, float] | pd.Series, signature: Signature) -> float:
@@ -325,7 +342,10 @@ def _check_b_value(case: Case, imaging: Imaging) -> list[str]:
     difference = abs(given - wanted) / wanted
     sentence = f"DWI has b = {given:g} s/mm2, the model was made with b = {wanted:g} ({difference:.0%} off)"
     if difference > B_VALUE_REFUSAL:
-        raise CaseError(f"Case {case.case_id}: {sentence}; more than {B_VALUE_REFUSAL:.0%} is refused: give a DWI closer to it with --dwi")
+        raise CaseError(
+            f"Case {case.case_id}: {sentence}; more than {B_VALUE_REFUSAL:.0%} is refused: "
+            "give a DWI closer to it, or correct its b-value (--dwi, --b-value)"
+        )
     return [f"{sentence}: the radscores are less certain"] if difference > B_VALUE_WARNING else []
 
 

@@ -89,11 +89,13 @@ class Case:
 
     def require(self, sequences: Iterable[str]) -> None:
         """Raise `CaseError` naming the sequences that are missing, or the ROI if there is none."""
-        missing = [SEQUENCE_LABELS.get(s, s) for s in sequences if s not in self.images]
+        missing = [s for s in sequences if s not in self.images]
         if missing:
-            raise CaseError(f"Case {self.case_id}: no {' and no '.join(missing)} image; give it with its own option (--t2w, --dwi, --adc)")
+            labels = " and no ".join(SEQUENCE_LABELS.get(s, s) for s in missing)
+            options = ", ".join(f"--{s.replace('_', '-')}" for s in missing)
+            raise CaseError(f"Case {self.case_id}: no {labels} image; give {'it' if len(missing) == 1 else 'them'} ({options})")
         if self.roi is None:
-            raise CaseError(f"Case {self.case_id}: no tumour outline (ROI); give one with --roi")
+            raise CaseError(f"Case {self.case_id}: no tumour outline (ROI); draw or give one (--roi)")
 
     def same_acquisition(self, a: str, b: str) -> bool:
         """Whether two sequences come from one acquisition, and so must not be registered to each other.

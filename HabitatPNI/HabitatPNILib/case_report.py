@@ -10,29 +10,34 @@ import numpy as np
 import SimpleITK as sitk
 
 from . import RESEARCH_USE_ONLY
-from .analysis import DEMONSTRATION_NOTICE, Analysis, versions
+from .analysis import DEMONSTRATION_NOTICE, NO_IMAGES_NOTICE, Analysis, versions
 from .case import SEQUENCE_LABELS
 from .colours import habitat_colour
-from .drawing import png_bytes, svg_bytes
+from .drawing import percent, png_bytes, svg_bytes
 from .nomogram.figure import COLUMN, COLUMN_DPI, draw_nomogram
 from .nomogram.points import Nomogram
 from .report.content import HabitatRow, Picture, ReportContent, Section, Table
 from .report.figures import contribution_bars, probability_bar, validity_curves
-from .report.html import percent, render_report
+from .report.html import render_report
 from .report.montage import Slices, habitat_montage, registration_check, whole_field
 
 if TYPE_CHECKING:
     from .imaging.registration import Registration
 
 _DISPLAYED = ("t2w", "dwi", "adc")
+RADSCORE_MEANING = (
+    "A radscore is a region's own log odds, made of its image features alone; its bar compares it with the mean of the training patients."
+)
 _UNITS = {"adc": " (1e-6 mm\u00b2/s)"}
 _SVG = "image/svg+xml"
+ABOUT = "About this number"
 _OUTCOME = "Probability of PNI"
 
 
 def report_html(analysis: Analysis) -> str:
     """One self-contained HTML file with everything that led to a case's probability; parts without data are left out."""
     model = analysis.model
+    heading = _heading(analysis.notice)
     content = ReportContent(
         case_id=analysis.case_id,
         model=f"{model.name} {model.version}: {model.title}",
@@ -42,7 +47,8 @@ def report_html(analysis: Analysis) -> str:
         high_risk=analysis.high_risk,
         cut_off_rule=analysis.cut_off_rule,
         notice=analysis.notice,
-        alarm=DEMONSTRATION_NOTICE in analysis.notice,
+        heading=heading,
+        alarm=heading != ABOUT,
         bar=Picture(
             probability_bar(analysis.probability, analysis.cut_off),
             _SVG,
@@ -69,6 +75,13 @@ def report_html(analysis: Analysis) -> str:
         ),
     )
     return render_report(content)
+
+
+def _heading(notice: str) -> str:
+    """What stands over the notice."""
+    if DEMONSTRATION_NOTICE in notice:
+        return "Do not use this number"
+    return "Not an answer of the images" if NO_IMAGES_NOTICE in notice else ABOUT
 
 
 def nomogram_picture(analysis: Analysis) -> bytes:
@@ -162,6 +175,8 @@ def _contributions(analysis: Analysis) -> Section:
     caption = (
         "Each bar is coefficient x (value - training mean): what the predictor adds to the log odds against an average training patient."
     )
+    if analysis.radscores:
+        caption += f" {RADSCORE_MEANING}"
     if any(c.imputed for c in terms):
         caption += " 'Training mean': the case has no such habitat, so it adds nothing."
     return Section(

@@ -40,7 +40,10 @@ def demo(options: argparse.Namespace) -> None:
         progress(0.9, "Writing the results")
         written = _write(analysis, options.output)
     _print_result(analysis, options.output, written)
-    print(f"The phantom's true probability is {truth.probability:.3f}: it is a digital patient whose outcome law is known.")
+    print(
+        f"The phantom's true probability is {truth.probability:.3f}: it is a digital patient whose outcome law is known. "
+        "The model's number for one patient may differ: it knows that law only from the outcomes of its training patients."
+    )
 
 
 def predict(options: argparse.Namespace) -> None:

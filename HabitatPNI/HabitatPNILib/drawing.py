@@ -35,6 +35,16 @@ _STYLE: Any = {
 }
 
 
+def percent(probability: float) -> str:
+    """A probability as a person reads it, one decimal, never rounded to certainty."""
+    value = 100 * probability
+    if value < 0.1:
+        return "< 0.1 %"
+    if value > 99.9:
+        return "> 99.9 %"
+    return f"{value:.1f} %"
+
+
 @contextmanager
 def house_style() -> Iterator[None]:
     """Settings under which figures are made and written; a user's own matplotlib settings have no say here."""

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 
 class HabitatPNIError(Exception):
-    """Base of every error that a user can cause or mend. Its text is one line, fit to be shown as it is."""
+    """Base of every error that a user can cause or mend. Its text is one line, fit to be shown as it is.
+
+    Hints at the command line stand in parentheses that begin with ``--`` or ``habitatpni``, and a case's name at the start as
+    ``Case NAME:``; the panel shows a text without either.
+    """
 
 
 class CaseError(HabitatPNIError):
@@ -33,6 +37,10 @@ class OutputError(HabitatPNIError):
 
 class MissingDependencyError(HabitatPNIError):
     """An optional package that this step needs is not installed."""
+
+
+class RequestError(HabitatPNIError):
+    """What the computing process was sent is no command of its protocol."""
 
 
 class Cancelled(Exception):

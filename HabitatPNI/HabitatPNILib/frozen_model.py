@@ -181,14 +181,19 @@ def load_model(name_or_folder: str | Path) -> FrozenModel:
     """
     folder = find_model(name_or_folder)
     path = folder / "model.json"
+    damaged = f"Model {folder.name}: model.json is damaged; install the model again"
     try:
         text = path.read_bytes().decode("utf-8")
         values = json.loads(text)
-    except (OSError, ValueError) as error:
-        raise ModelError(f"Model {folder.name}: model.json cannot be read ({error.__class__.__name__}); install the model again") from error
-    if not isinstance(values, dict) or values.get("schema") != SCHEMA:
-        found = values.get("schema") if isinstance(values, dict) else None
-        raise ModelError(f"Model {folder.name}: field schema is {found!r}, this version reads {SCHEMA!r}; use a matching version")
+    except OSError as error:
+        raise ModelError(f"Model {folder.name}: model.json cannot be read ({error.strerror}); check its permissions") from error
+    except (ValueError, RecursionError) as error:
+        raise ModelError(damaged) from error
+    if not isinstance(values, dict):
+        raise ModelError(damaged)
+    if values.get("schema") != SCHEMA:
+        stated = values.get("schema") or "missing"
+        raise ModelError(f"Model {folder.name}: field schema is {stated}, this version reads {SCHEMA}; use a matching version")
     _verify_checksum(text, values, folder.name)
     check_finite(values, folder.name)
     model = _from_values(values, folder)

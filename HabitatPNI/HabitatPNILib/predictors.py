@@ -74,15 +74,12 @@ class Predictor:
                 if text in level.accepts or _number(text) == level.value:
                     return level.value
             allowed = ", ".join(f"{level.accepts[0] if level.accepts else f'{level.value:g}'} ({level.label})" for level in self.levels)
-            raise CaseError(f"Case {case_id}: {self.name}={text} is none of {self.label}'s levels; give one of {allowed}")
+            raise CaseError(f"Case {case_id}: {self.label} {text} is impossible: one of {allowed}")
         number = _number(text)
         if number is None:
-            raise CaseError(f"Case {case_id}: {self.name}={text} is not a number; give {self.label} in {self.unit}")
+            raise CaseError(f"Case {case_id}: {self.label} {text} is not a number; give it in {self.unit}")
         if not self.lowest <= number <= self.highest:
-            raise CaseError(
-                f"Case {case_id}: {self.name}={text} is impossible; "
-                f"{self.label} lies between {self.lowest:g} and {self.highest:g} {self.unit}"
-            )
+            raise CaseError(f"Case {case_id}: {self.label} {text} is impossible: {self.lowest:g} to {self.highest:g} {self.unit}")
         return number
 
     def describe(self, value: float) -> str:
@@ -109,7 +106,7 @@ def code_values(predictors: Iterable[Predictor], values: Mapping[str, object], c
         example = ",".join(f"{p.name}={p.levels[0].value if p.levels else p.low:g}" for p in missing)
         others = sorted(set(given) - {p.name for p in predictors})
         unknown = f" (given, but not known to the model: {', '.join(others)})" if others else ""
-        raise CaseError(f"Case {case_id}: clinical values are missing: {names}{unknown}; give them with --clinical, e.g. {example}")
+        raise CaseError(f"Case {case_id}: clinical values are missing: {names}{unknown}; give them (--clinical, e.g. {example})")
     return {p.name: p.code(given[p.name], case_id) for p in predictors}
 
 

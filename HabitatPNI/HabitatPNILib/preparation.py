@@ -180,7 +180,7 @@ def align(case: Case, protocol: Protocol, progress: Progress = no_progress, know
     if case.roi_frame in group and any(same_grid(case.images[case.roi_frame], case.images[name]) for name in moving):
         warnings.append(
             f"{SEQUENCE_LABELS[moving[0]]} and {SEQUENCE_LABELS[case.roi_frame]} share one grid: the outline is taken as drawn on "
-            f"{SEQUENCE_LABELS[case.roi_frame]}; if it was drawn on the other say so with --roi-on"
+            f"{SEQUENCE_LABELS[case.roi_frame]}; check that it was drawn there (--roi-on {moving[0]} if not)"
         )
     found = known or register_rigid(case.images[_reference(group)], case.images[_reference(moving)], settings=settings, progress=progress)
     if not found.accepted:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from .errors import OutputError
@@ -31,7 +32,8 @@ def write_file(path: Path, write: Callable[[Path], object]) -> None:
     except (OSError, RuntimeError) as error:
         raise OutputError(f"{path.name} could not be written: {_reason(error, path.parent)}") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -81,9 +83,12 @@ def output_folder(folder: Path) -> Iterator[Path]:
 
 
 def _reason(error: Exception, folder: Path) -> str:
-    """Why, in words; a writer inside a library says of a full disk only that it failed."""
+    """Why, in words, and what to do; a writer inside a library says of a full disk only that it failed."""
+    if isinstance(error, (FileNotFoundError, NotADirectoryError, FileExistsError)):
+        return "there is no such folder, and it cannot be made; choose another folder"
     if isinstance(error, OSError) and error.strerror:
-        return error.strerror
+        refused = error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}
+        return f"{error.strerror}; choose another folder" if refused else error.strerror
     text = str(error)
     if folder.is_dir() and shutil.disk_usage(folder).free < FULL_DISK_BYTES:
         text = "the disk is full; free some space or choose another folder"

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections import OrderedDict
 from collections.abc import Mapping
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -18,7 +20,7 @@ import SimpleITK as sitk
 
 from .analysis import Analysis, analyse, load_extractor
 from .case import SEQUENCE_LABELS, Case
-from .errors import CaseError, ModelError
+from .errors import CaseError, ModelError, RequestError
 from .frozen_model import FrozenModel, load_model
 from .geometry import isotropic_grid
 from .imaging.assembly import case_from_outline
@@ -38,6 +40,15 @@ REGISTRATIONS, PREPARED, ANALYSES = 16, 2, 2
 """How many of each are remembered; a prepared case takes about 100 MB."""
 
 _ANALYSED = "analysed_"  # so that a folder which holds the inputs too keeps them
+
+_CASE_FIELDS: dict[str, tuple[type, ...]] = {
+    "case_id": (str, int),
+    "images": (Mapping,),
+    "mask": (str, type(None)),
+    "drawn_on": (str, type(None)),
+    "b_values": (Mapping, type(None)),
+    "phantom": (str, type(None)),
+}
 
 Value = TypeVar("Value")
 
@@ -68,7 +79,7 @@ class Workbench:
     """
 
     def __init__(self) -> None:
-        self._extractors: dict[str, tuple[DeepExtractor, str]] = {}
+        self._extractors: dict[str, DeepExtractor] = {}
         self._registrations: _Kept[Registration] = _Kept(REGISTRATIONS)
         self._prepared: _Kept[Prepared] = _Kept(PREPARED)
         self._analyses: _Kept[Analysis] = _Kept(ANALYSES)
@@ -109,6 +120,7 @@ class Workbench:
         """Register a case without preparing it, and write what lets a person judge the registration."""
         loaded = load_model(model)
         protocol = _protocol(loaded)
+        _check_description(case)
         taken = read_case({**case, "mask": None}, {}, protocol.diffusion)
         missing = [SEQUENCE_LABELS[name] for name in protocol.sequences if name not in taken.images]
         if missing:
@@ -211,7 +223,9 @@ class Workbench:
 
         analysis = self._analysis(case, model, clinical, prevalence, device, part(progress, 0.0, 0.7))
         progress(0.7, "Writing the report")
-        write_text(Path(path), report_html(analysis))
+        target = Path(path)
+        _remove_left_behind(target)
+        write_text(target, report_html(analysis))
         progress(1.0, "Done")
         return {"path": path}
 
@@ -256,8 +270,8 @@ class Workbench:
                 prepare=self._prepare,
                 load=lambda asked: self._extractor(asked, device),
             )
-            self._forget_left_gpu()
-            self._analyses.put(key, analysis)
+            if not self._forget_without_gpu():
+                self._analyses.put(key, analysis)
         return analysis
 
     def _prepare(self, case: Case, protocol: Protocol, progress: Progress) -> Prepared:
@@ -276,15 +290,22 @@ class Workbench:
     def _extractor(self, model: FrozenModel, device: str) -> DeepExtractor:
         assert model.imaging is not None
         key = _key(_protocol(model).deep.model_dump(), model.imaging.weights_sha256, device)
+        self._forget_without_gpu()
         if key not in self._extractors:
             self._extractors.clear()  # two networks at once would hold twice the memory
-            extractor = load_extractor(model, device)
-            self._extractors[key] = extractor, extractor.device
-        return self._extractors[key][0]
+            self._extractors[key] = load_extractor(model, device)
+        return self._extractors[key]
 
-    def _forget_left_gpu(self) -> None:
-        """A network that had to leave the GPU is loaded anew, so that the GPU is tried again when it may have room."""
-        self._extractors = {key: (extractor, was) for key, (extractor, was) in self._extractors.items() if extractor.device == was}
+    def _forget_without_gpu(self) -> bool:
+        """Forget a network that runs on the processor though there is a GPU, which may have room the next time; whether one did."""
+        left = [key for key, extractor in self._extractors.items() if extractor.notice]
+        if left:
+            import torch
+
+            left = left if torch.cuda.is_available() else []
+        for key in left:
+            del self._extractors[key]
+        return bool(left)
 
 
 def read_case(description: Mapping[str, Any], clinical: Mapping[str, Any], diffusion: DiffusionSection) -> Case:
@@ -292,9 +313,12 @@ def read_case(description: Mapping[str, Any], clinical: Mapping[str, Any], diffu
 
     Raises
     ------
+    RequestError
+        the description lacks something, or is not of the form that is documented
     CaseError
         a file is missing or damaged, or they cannot be one patient's case
     """
+    _check_description(description)
     case_id = str(description["case_id"])
     try:
         images = {name: read_image(path, SEQUENCE_LABELS.get(name, name)) for name, path in description["images"].items()}
@@ -311,6 +335,28 @@ def read_case(description: Mapping[str, Any], clinical: Mapping[str, Any], diffu
         diffusion=diffusion,
         phantom=description.get("phantom"),
     )
+
+
+def _check_description(description: object) -> None:
+    if not isinstance(description, Mapping):
+        raise RequestError("The worker was sent a case that is not a JSON object")
+    wrong = [name for name, types in _CASE_FIELDS.items() if not isinstance(description.get(name), types)]
+    if not wrong:
+        files, b_values = description["images"].values(), (description.get("b_values") or {}).values()
+        wrong += [] if all(isinstance(path, str) for path in files) else ["images"]
+        wrong += [] if all(isinstance(value, (int, float)) for value in b_values) else ["b_values"]
+    if wrong:
+        raise RequestError(f"The worker was sent a case whose {' and '.join(wrong)} is missing or of the wrong type")
+
+
+def _remove_left_behind(path: Path) -> None:
+    """Remove temporary files that `storage.write_file` left beside a file when the process was ended while writing."""
+    suffixes = "".join(path.suffixes[-2:])
+    temporary = re.compile(rf"\.{re.escape(path.name.removesuffix(suffixes))}\.\d+{re.escape(suffixes)}")
+    with suppress(OSError):
+        for other in path.parent.glob(".*"):
+            if temporary.fullmatch(other.name):
+                other.unlink(missing_ok=True)
 
 
 def _protocol(model: FrozenModel) -> Protocol:

@@ -75,10 +75,6 @@ NICENESS = 5
 _NO_MEMORY = ("allocate memory", "bad_alloc", "not enough memory", "out of memory")
 
 
-class RequestError(Exception):
-    """A line from the other side that is no command of this protocol."""
-
-
 class Pipe:
     """The stdout that the process was started with, one JSON object a line."""
 
@@ -182,6 +178,8 @@ def _step_back() -> None:
 
 
 def _parse(line: bytes) -> dict[str, Any]:
+    from .errors import RequestError
+
     try:
         request = json.loads(line.decode("utf-8"))
     except ValueError as error:
@@ -193,6 +191,8 @@ def _parse(line: bytes) -> dict[str, Any]:
 
 def _bound(bench: Any, request: Mapping[str, Any], progress: ThrottledProgress) -> Callable[[], Any]:
     """The command of a request with its arguments, ready to be called."""
+    from .errors import RequestError
+
     arguments = dict(request)
     name = arguments.pop("command", None)
     if name not in COMMANDS:
@@ -218,7 +218,7 @@ def _described(error: Exception) -> dict[str, str]:
     elif isinstance(error, ModuleNotFoundError) and not str(error.name).startswith(__package__ or "HabitatPNILib"):
         kind = "MissingDependencyError"
         text = f"The Python package {error.name} is not installed; run again and let HabitatPNI install what it needs"
-    elif not isinstance(error, (HabitatPNIError, RequestError)):
+    elif not isinstance(error, HabitatPNIError):
         text = f"An unexpected error ({kind}) stopped the computation; the log has the details"
         kind = "InternalError"
     detail = "".join(traceback.format_exception(error))

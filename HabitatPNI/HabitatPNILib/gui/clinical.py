@@ -7,8 +7,8 @@ from typing import Any
 import qt
 from slicer.i18n import tr as _
 
+from ..drawing import percent
 from ..predictors import Level, Predictor
-from ..report.html import percent
 from .appearance import BOX_ALARM, BOX_WARNING, FIELD_CAUTION, FIELD_ERROR
 from .state import State
 from .texts import field_help, field_hint, field_state

@@ -10,6 +10,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from ..frozen_model import FrozenModel
+from ..mrml.undo import remove_nodes
 from . import jobs, records
 from .run_bar import RunBar
 from .runner import Runner
@@ -33,7 +34,13 @@ class Commands:
         if missing:
             self._say_missing(missing, getattr(self._panel.state.needs, missing))
             return
-        request = records.request_of(self._panel.parameters, inputs, with_images=inputs.images_complete)
+        refused = records.outline_refusals(self._panel.parameters, inputs) if inputs.images_complete else ()
+        if refused and inputs.images_wanted:
+            self._say_missing("tumour", refused)
+            return
+        for sentence in refused:  # the images would only be for information
+            self._panel.log(sentence)
+        request = records.request_of(self._panel.parameters, inputs, with_images=inputs.images_complete and not refused)
         arguments = {**self._common(inputs), **_clinical(inputs)}
         load = partial(jobs.load_analysis, slicer.mrmlScene)
         store = self._store(records.store_analysis, inputs, "result")
@@ -59,6 +66,9 @@ class Commands:
         if missing := model_needs(inputs) or self._panel.state.needs.habitats:
             self._say_missing("habitats", missing)
             return
+        if refused := records.outline_refusals(self._panel.parameters, inputs):
+            self._say_missing("tumour", refused)
+            return
         arguments = {**self._common(inputs), "k": inputs.habitat_count or None}
         load = partial(jobs.load_habitats, slicer.mrmlScene)
         job = jobs.on_case("habitats", records.request_of(self._panel.parameters, inputs), arguments, load)
@@ -67,9 +77,15 @@ class Commands:
     def try_phantom(self) -> None:
         """Make a phantom patient, choose it, and let the worker warm up."""
 
+        parameters = self._panel.parameters
+        if parameters is None:
+            return
+
         def chosen(result: tuple[Mapping[str, Any], Mapping[str, Any]]) -> None:
             offer = self._panel.models.find(PHANTOM_MODEL)
-            records.store_phantom(self._panel.parameters, *result, PHANTOM_MODEL if offer.model else "")
+            earlier = records.earlier_phantom(parameters, result[1])
+            records.store_phantom(parameters, *result, PHANTOM_MODEL if offer.model else "")
+            remove_nodes(slicer.mrmlScene, earlier)
             if offer.model:
                 self._in_background({"command": "warm", **self._common(self._panel.inputs())}, _ignore)
 
@@ -100,10 +116,11 @@ class Commands:
     def _store(self, store: Callable[..., None], inputs: Inputs, section: str) -> Callable[[tuple[Any, Any]], None]:
         """What keeps a job's answer: out of date from the start where a node was changed meanwhile."""
         made_of, before = Basis.of(inputs), dict(self._watch.changes)
+        parameters = self._panel.parameters  # the panel has none while a scene is imported
 
         def keep(result: tuple[Any, Any]) -> None:
             changed = {kind: count != before[kind] for kind, count in self._watch.changes.items()}
-            store(self._panel.parameters, *result, made_of, changed)
+            store(parameters, *result, made_of, changed)
             for sentence in result[0].get("warnings") or ():
                 self._panel.log(sentence)
             self._panel.show_section(section)

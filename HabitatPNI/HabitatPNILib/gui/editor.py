@@ -57,6 +57,7 @@ class Editor:
             return
         if self._widget.segmentationNode() is not segmentation:
             self._widget.setSegmentationNode(segmentation)
+            self._pointed = None  # the widget has chosen a segment by itself
         if self._widget.sourceVolumeNode() is not source:
             self._widget.setSourceVolumeNode(source)
         if segmentation is None:

@@ -13,7 +13,7 @@ from ..mrml.looks import set_overlay
 from ..mrml.views import of_class
 from .appearance import fit_height, pixmap, swatch
 from .state import State
-from .texts import habitat_columns, habitat_row, shown_sequences
+from .texts import grid_line, habitat_columns, habitat_row, shown_sequences
 
 _COUNTS = (0, 2, 3, 4, 5, 6)
 _SWATCH = 14
@@ -30,7 +30,7 @@ class HabitatsSection:
         ui.habitatsCountComboBox.addItems([_("as the model"), *(str(count) for count in _COUNTS[1:])])
         ui.habitatsCurveComboBox.addItems([_("Calinski-Harabasz"), _("Silhouette"), _("Davies-Bouldin")])
         ui.habitatsTable.verticalHeader().setVisible(False)
-        for widget in (ui.habitatsTable, ui.habitatsLookRow, ui.habitatsCurveRow, ui.habitatsNoteLabel):
+        for widget in (ui.habitatsTable, ui.habitatsGridLabel, ui.habitatsLookRow, ui.habitatsCurveRow, ui.habitatsNoteLabel):
             widget.setVisible(False)
         ui.habitatsCountComboBox.connect("currentIndexChanged(int)", self._choose_count)
         ui.habitatsFindButton.connect("clicked(bool)", self._find)
@@ -57,7 +57,7 @@ class HabitatsSection:
     def release(self) -> None:
         """Forget the scene's nodes."""
         self._shown_looks = self._shown_rows = None
-        for widget in (self._ui.habitatsTable, self._ui.habitatsLookRow, self._ui.habitatsCurveRow):
+        for widget in (self._ui.habitatsTable, self._ui.habitatsGridLabel, self._ui.habitatsLookRow, self._ui.habitatsCurveRow):
             widget.setVisible(False)
 
     def _choose_count(self, index: int) -> None:
@@ -102,6 +102,9 @@ class HabitatsSection:
         table, habitats = self._ui.habitatsTable, state.habitats or ()
         table.setVisible(bool(habitats))
         table.setEnabled(not state.stale.habitats)
+        counted = grid_line(habitats)
+        self._ui.habitatsGridLabel.setText(counted)
+        self._ui.habitatsGridLabel.setVisible(bool(counted))
         if habitats == self._shown_rows:
             return
         self._shown_rows = habitats
@@ -120,8 +123,8 @@ class HabitatsSection:
                 else:
                     item.setIcon(qt.QIcon(pixmap(swatch(habitat_colour(habitat["label"]), _SWATCH))))
                 table.setItem(row, column, item)
-        table.horizontalHeader().setSectionResizeMode(qt.QHeaderView.Stretch)
-        table.horizontalHeader().setSectionResizeMode(0, qt.QHeaderView.ResizeToContents)
+        table.horizontalHeader().setSectionResizeMode(qt.QHeaderView.ResizeToContents)
+        table.horizontalHeader().setStretchLastSection(True)
         fit_height(table)
 
     def _show_looks(self, parameters: Any, node: Any) -> None:

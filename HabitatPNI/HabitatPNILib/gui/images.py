@@ -23,6 +23,8 @@ class ImagesSection:
     def __init__(self, panel: Any, ui: Any) -> None:
         self._panel, self._ui = panel, ui
         self._painting = False
+        self._stated: tuple[Any, str] = ((), "")
+        self._faded: tuple[Any, Any] = (None, None)
         self._selectors = (ui.imagesT2wSelector, ui.imagesDwiSelector, ui.imagesAdcSelector, ui.imagesLowBSelector)
         ui.imagesResultLabel.setVisible(False)
         ui.imagesFadeRow.setVisible(False)
@@ -38,7 +40,7 @@ class ImagesSection:
             for widget in (*self._selectors, self._ui.imagesBValueSpinBox):
                 widget.setEnabled(open_to_change)
             self._ui.imagesRegisterButton.setEnabled(open_to_change and not image_needs(state.inputs) and state.model is not None)
-            self._ui.imagesBValueSpinBox.setSpecialValueText(_stated(parameters.dwi if parameters else None))
+            self._ui.imagesBValueSpinBox.setSpecialValueText(self._stated_by(parameters.dwi if parameters else None))
             self._paint_result(state)
             self._paint_fade(parameters)
         finally:
@@ -46,6 +48,7 @@ class ImagesSection:
 
     def release(self) -> None:
         """Forget the scene's nodes."""
+        self._stated, self._faded = ((), ""), (None, None)
         self._ui.imagesFadeRow.setVisible(False)
         self._ui.imagesResultLabel.setVisible(False)
 
@@ -56,7 +59,16 @@ class ImagesSection:
         parameters = self._panel.parameters
         if self._painting or parameters is None or parameters.fixed is None or parameters.registered is None:
             return
+        if self._faded != (parameters.fixed, parameters.registered):  # a new result moved the slider, not the user
+            return
         fade(slicer.mrmlScene, parameters.fixed, parameters.registered, fraction)
+
+    def _stated_by(self, volume: Any) -> str:
+        """What stands in the field while no b-value is typed; a volume's files are read once."""
+        key = (volume.GetID(), volume.GetMTime()) if volume is not None else None
+        if self._stated[0] != key:
+            self._stated = (key, _stated(volume))
+        return self._stated[1]
 
     def _paint_result(self, state: State) -> None:
         label = self._ui.imagesResultLabel
@@ -67,7 +79,9 @@ class ImagesSection:
     def _paint_fade(self, parameters: Any) -> None:
         fixed = parameters.fixed if parameters else None
         registered = parameters.registered if parameters else None
+        self._faded = (fixed, registered)
         self._ui.imagesFadeRow.setVisible(fixed is not None and registered is not None)
+        self._ui.imagesFadeSlider.setValue(parameters.fade if parameters else 0.0)
         if fixed is not None and registered is not None:
             self._ui.imagesFixedLabel.setText(_sequence(fixed, parameters, _("Fixed")))
             self._ui.imagesFixedLabel.setToolTip(fixed.GetName())

@@ -8,6 +8,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from .process import DIED
+from .texts import for_panel
 
 RETRIABLE = frozenset({DIED})
 
@@ -19,9 +20,10 @@ def show_error(what: str, kind: str, message: str, detail: str = "") -> bool:
     ----------
     what : what was being done, the box's title
     kind : class of the error, or `process.DIED`
-    message : one line for the user
+    message : one line, as the error has it
     detail : traceback or the process's last lines
     """
+    message = for_panel(message)
     logging.debug("%s: %s: %s\n%s", what, kind, message, detail)
     title = _("HabitatPNI: {what}").format(what=what)
     more = {"detailedText": detail} if detail else {}

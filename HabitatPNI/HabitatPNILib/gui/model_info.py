@@ -21,6 +21,7 @@ class ModelInfo:
     def __init__(self, panel: Any, model: FrozenModel) -> None:
         self._panel, self._model = panel, model
         self._weights: dict[str, Any] | None = None
+        self._closed = False
         self.dialog = qt.QDialog(slicer.util.mainWindow())
         self.dialog.setWindowTitle(_("Model {name} {version}").format(name=model.name, version=model.version))
         self.dialog.resize(*_SIZE)
@@ -57,7 +58,8 @@ class ModelInfo:
             self._panel.weights("status", self._model, self._show_weights)
 
     def close(self) -> None:
-        """Close the window for good."""
+        """Close the window for good; an answer that comes later is not shown."""
+        self._closed = True
         self.dialog.hide()
         self.dialog.deleteLater()
 
@@ -71,6 +73,8 @@ class ModelInfo:
         return self._model.imaging is not None
 
     def _show_weights(self, value: dict[str, Any]) -> None:
+        if self._closed:
+            return
         self._weights = value
         if not value["needed"]:
             self.weights_label.text = _("This model needs no weights from elsewhere: they are made from a seed.")

@@ -16,6 +16,7 @@ After every change of the parameter node, once an event-loop turn, ``section.ref
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -40,7 +41,7 @@ from .process import Worker
 from .result import ResultSection
 from .run_bar import RunBar
 from .runner import Runner
-from .state import SECTIONS, Inputs, State, status_lines
+from .state import SECTIONS, Inputs, State, sections_of_caution, status_lines
 from .tumour import TumourSection
 from .watch import Watch
 
@@ -83,8 +84,10 @@ class Panel(VTKObservationMixin):
         self._sections = {name: SECTION_CLASSES[name](self, self.ui) for name in SECTIONS}
         self._gui_tag: Any = None
         self._refresh_due = self._entered = self._closed = self._new_nodes = False
+        self._going: dict[Any, tuple[str, ...]] = {}
         self.addObserver(slicer.mrmlScene, slicer.vtkMRMLScene.NodeAddedEvent, self._node_added)
-        self.addObserver(slicer.mrmlScene, slicer.vtkMRMLScene.NodeRemovedEvent, self._later)
+        self.addObserver(slicer.mrmlScene, slicer.vtkMRMLScene.NodeAboutToBeRemovedEvent, self._node_going)
+        self.addObserver(slicer.mrmlScene, slicer.vtkMRMLScene.NodeRemovedEvent, self._node_gone)
         self.addObserver(slicer.mrmlScene, slicer.vtkMRMLScene.EndBatchProcessEvent, self._later)
 
     @property
@@ -109,7 +112,7 @@ class Panel(VTKObservationMixin):
         while above is not None and not above.inherits("QScrollArea"):
             above = above.parentWidget()
         if above is not None:
-            qt.QTimer.singleShot(0, lambda: above.ensureWidgetVisible(button))
+            qt.QTimer.singleShot(0, lambda: None if self._closed else above.ensureWidgetVisible(button))
 
     # Life: the scene, the module's visibility, the end
 
@@ -117,10 +120,11 @@ class Panel(VTKObservationMixin):
         """Show this parameter node (None: none, while the scene closes)."""
         if self.parameters is not None:
             self._disconnect()
-            self.removeObserver(self.parameters, vtk.vtkCommand.ModifiedEvent, self._later)
+            self.removeObserver(self.parameters.parameterNode, vtk.vtkCommand.ModifiedEvent, self._later)
         self.parameters = parameters
         if parameters is not None:
-            self.addObserver(parameters, vtk.vtkCommand.ModifiedEvent, self._later)
+            # The node, not its wrapper: the observer's list keeps what it is given.
+            self.addObserver(parameters.parameterNode, vtk.vtkCommand.ModifiedEvent, self._later)
             self._connect()
         self._refresh()
 
@@ -131,7 +135,7 @@ class Panel(VTKObservationMixin):
         for section in self._sections.values():
             if hasattr(section, "enter"):
                 section.enter()
-        self.guess_inputs()
+        self._try_to_guess()
 
     def exit(self) -> None:
         """The module is left; a job goes on."""
@@ -159,7 +163,6 @@ class Panel(VTKObservationMixin):
     def close(self) -> None:
         """The panel goes: the process ends, no observer stays."""
         self._runner.close()
-        self.worker.close()
         self.scene_closing()
         self._closed = True
         self._bar.close()
@@ -171,12 +174,13 @@ class Panel(VTKObservationMixin):
         parameters = self.parameters
         if parameters is None or self.busy:
             return
-        guessed = guess_sequences(of_class(slicer.mrmlScene, "vtkMRMLScalarVolumeNode"))
-        taken = list(records.chosen_volumes(parameters).values())
+        chosen = records.chosen_volumes(parameters)
+        guessed = (
+            guess_sequences(of_class(slicer.mrmlScene, "vtkMRMLScalarVolumeNode"), chosen) if len(chosen) < len(records.SELECTORS) else {}
+        )
         with slicer.util.NodeModify(parameters):
             for name, node in guessed.items():
-                if getattr(parameters, records.SELECTORS[name]) is None and not any(node is other for other in taken):
-                    setattr(parameters, records.SELECTORS[name], node)
+                setattr(parameters, records.SELECTORS[name], node)
             outlines = of_class(slicer.mrmlScene, "vtkMRMLSegmentationNode")
             outlines = [node for node in outlines if not node.GetAttribute(ROLE_ATTRIBUTE)]
             if parameters.segmentation is None and len(outlines) == 1:
@@ -231,11 +235,17 @@ class Panel(VTKObservationMixin):
             qt.QTimer.singleShot(0, self._refresh_turn)
 
     def _refresh_turn(self) -> None:
-        if self._refresh_due and not slicer.mrmlScene.IsBatchProcessing():  # else the end of the batch asks again
+        due, self._refresh_due = self._refresh_due, False
+        if due and not slicer.mrmlScene.IsBatchProcessing():  # else the end of the batch asks again
             if self._new_nodes:
-                self.guess_inputs()
+                self._try_to_guess()
             self._refresh()
-        self._refresh_due = False
+
+    def _try_to_guess(self) -> None:
+        try:
+            self.guess_inputs()
+        except Exception:  # a proposal only: the panel goes on without
+            logging.exception("HabitatPNI")
 
     def _refresh(self) -> None:
         if self._closed:
@@ -247,9 +257,10 @@ class Panel(VTKObservationMixin):
             self._watch.follow(volumes, parameters.segmentation, inputs.segment, inputs.b_value)
         self.state = records.state_of(parameters, inputs, self.busy)
         self._bar.refresh(self.state)
+        cautions = sections_of_caution(self.state)
         for name, line in status_lines(self.state).items():
             label = getattr(self.ui, f"{name}StateLabel")
-            look = BOX_WARNING if line and getattr(self.state.stale, name, False) else ""
+            look = BOX_WARNING if line and name in cautions else ""
             if label.styleSheet != look:
                 label.setStyleSheet(look)
             label.setText(line)
@@ -267,6 +278,19 @@ class Panel(VTKObservationMixin):
         if node.IsA("vtkMRMLScalarVolumeNode") or node.IsA("vtkMRMLSegmentationNode"):
             self._new_nodes = True
             self._later()
+
+    @vtk.calldata_type(vtk.VTK_OBJECT)
+    def _node_going(self, _caller: Any, _event: str, node: Any) -> None:
+        if self.parameters is not None and (names := records.chosen_as(self.parameters, node)):
+            self._going[node] = names
+
+    @vtk.calldata_type(vtk.VTK_OBJECT)
+    def _node_gone(self, _caller: Any, _event: str, node: Any) -> None:
+        """Leave the place of a chosen node empty: the selector has moved on to a neighbour, which nobody chose."""
+        names = self._going.pop(node, ())
+        if self.parameters is not None and names:
+            records.leave_empty(self.parameters, names)
+        self._later()
 
     def _connect(self) -> None:
         if self._entered and self._gui_tag is None and self.parameters is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import json
+import logging
 import os
 import shutil
 import sys
@@ -89,12 +90,16 @@ class Worker:
         if self.busy:
             raise RuntimeError("the worker has a command under way")
         self._number += 1
+        line = json.dumps({"id": self._number, **command}) + "\n"
         self._calls[self._number] = _Call(on_progress, on_result, on_error, background)
-        if self._process is None:
-            self._launch()
-        if self._process is not None:
-            line = json.dumps({"id": self._number, **command}) + "\n"
-            self._process.write(line.encode("ascii"))
+        try:
+            if self._process is None:
+                self._launch()
+            if self._process is not None:
+                self._process.write(line.encode("ascii"))
+        except Exception:
+            self._calls.pop(self._number, None)
+            raise
 
     def cancel(self) -> None:
         """End the process with all that it started; no callback comes afterwards. Returns at once."""
@@ -144,15 +149,22 @@ class Worker:
         for line in lines:
             if self._process is not process:  # a callback cancelled
                 return
-            self._take(line)
+            try:
+                self._take(line)
+            except Exception:  # of a callback, or of a line that only looks like the protocol's: the later lines still count
+                logging.exception("HabitatPNI")
 
     def _take(self, line: str) -> None:
         try:
-            message = json.loads(line)
+            message: Any = json.loads(line)
         except ValueError:
             self._on_log(line)
             return
-        number, kind = message.get("id"), message.get("type")
+        if not isinstance(message, dict):
+            self._on_log(line)
+            return
+        number: Any = message.get("id")
+        kind = message.get("type")
         call = self._calls.get(number)
         if call is None:
             return
@@ -206,7 +218,10 @@ class Worker:
         calls, self._calls = self._calls, {}
         message = _("{what} It may be out of memory: close other programs or images, then try again; the log has its last lines.")
         for call in calls.values():
-            call.on_error(DIED, message.format(what=what), detail)
+            try:
+                call.on_error(DIED, message.format(what=what), detail)
+            except Exception:  # the other calls have to hear of it too
+                logging.exception("HabitatPNI")
 
 
 def python_of_slicer() -> str:

@@ -4,20 +4,32 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
 from slicer.util import NodeModify
 
+from ..case import SEQUENCE_LABELS
+from ..errors import CaseError
+from ..imaging.dicom_select import described_kind
 from ..mrml.exchange import ExportRequest
+from ..mrml.logic import PHANTOM_ATTRIBUTE
+from ..mrml.measure import STANDARD, measure_segment
+from ..mrml.results import RESULT_REFERENCE, ROLE_ATTRIBUTE
+from ..mrml.segmentations import reference_volume
 from .models import ModelList
-from .state import CASE_ID, Basis, Inputs, Stale, State, is_stale, needs_of
+from .state import CASE_ID, Basis, Doubt, Inputs, Stale, State, is_stale, needs_of
 from .watch import IMAGES, TUMOUR
 
 SELECTORS = {"t2w": "t2w", "dwi": "dwi", "adc": "adc", "low_b": "lowB"}
 """Parameter by sequence name."""
 
+_OUTSIDE = "The segment lies outside"
+_TOO_SMALL = ("The segment is too small", "The segment is empty")
+_SURELY_TOO_SMALL = 0.75
+"""Share of the smallest size below which no rounding of the analysis grid can save an outline."""
 _CHARTS = {"chartCH": "calinski_harabasz", "chartSilhouette": "silhouette", "chartDB": "davies_bouldin"}
 
 
@@ -25,6 +37,20 @@ def chosen_volumes(parameters: Any) -> dict[str, Any]:
     """Chosen volume nodes by sequence name."""
     nodes = {name: getattr(parameters, parameter) for name, parameter in SELECTORS.items()}
     return {name: node for name, node in nodes.items() if node is not None}
+
+
+def chosen_as(parameters: Any, node: Any) -> tuple[str, ...]:
+    """Parameters of inputs that hold a node."""
+    return tuple(name for name in (*SELECTORS.values(), "segmentation") if getattr(parameters, name) is node)
+
+
+def leave_empty(parameters: Any, names: Iterable[str]) -> None:
+    """Choose no node for these parameters."""
+    with NodeModify(parameters):
+        for name in names:
+            setattr(parameters, name, None)
+            if name == "segmentation":
+                parameters.segmentID = ""
 
 
 def inputs_of(parameters: Any, models: ModelList) -> Inputs:
@@ -41,13 +67,28 @@ def inputs_of(parameters: Any, models: ModelList) -> Inputs:
         model_error=offer.error,
         sequences=frozenset(volumes),
         duplicates=tuple((a, b) for a, b in itertools.combinations(volumes, 2) if volumes[a] is volumes[b]),
+        own_results=tuple(name for name, node in volumes.items() if _is_result(node)),
+        doubts=tuple(_doubts(volumes)),
         segmentation=parameters.segmentation is not None,
+        own_outline=parameters.segmentation is not None and _is_result(parameters.segmentation),
         segment=_segment(parameters),
         clinical={name: text for name, text in clinical.items() if known is None or name in known},
         prevalence=parameters.prevalence,
         b_value=parameters.dwiBValue,
         habitat_count=parameters.habitatCount,
     )
+
+
+def outline_refusals(parameters: Any, inputs: Inputs) -> tuple[str, ...]:
+    """Why no habitats can be found in the chosen outline: it is empty, by far too small, or beside an image."""
+    settings = {**STANDARD, **((inputs.model.protocol.get("preprocessing") if inputs.model else None) or {})}
+    try:
+        found = measure_segment(parameters.segmentation, inputs.segment, chosen_volumes(parameters), settings)
+    except CaseError as error:
+        return (str(error),)
+    voxels = 1000 * found.volume_ml / math.prod(settings["spacing_mm"])
+    too_small = voxels < _SURELY_TOO_SMALL * settings["min_roi_voxels"]
+    return tuple(line for line in found.warnings if line.startswith(_OUTSIDE) or (too_small and line.startswith(_TOO_SMALL)))
 
 
 def request_of(parameters: Any, inputs: Inputs, with_images: bool = True) -> ExportRequest:
@@ -154,6 +195,29 @@ def store_phantom(parameters: Any, value: Mapping[str, Any], nodes: Mapping[str,
         parameters.clinical = {name: f"{number:g}" for name, number in value["clinical"].items()}
         if model:
             parameters.model = model
+
+
+def earlier_phantom(parameters: Any, nodes: Mapping[str, Any]) -> list[Any]:
+    """Chosen nodes of an earlier phantom that these new nodes of one replace; an outline drawn by the user is none of them."""
+    volumes = [node for node in chosen_volumes(parameters).values() if node.GetAttribute(PHANTOM_ATTRIBUTE)]
+    outline, new = parameters.segmentation, nodes.get("segmentation")
+    if outline is not None and new is not None and outline.GetName() == new.GetName():
+        drawn_on = reference_volume(outline)
+        if any(drawn_on is volume for volume in volumes):
+            volumes.append(outline)
+    return list({id(node): node for node in volumes}.values())
+
+
+def _is_result(node: Any) -> bool:
+    """Whether the module made a node; a copy that the user made of it is the user's."""
+    return bool(node.GetAttribute(ROLE_ATTRIBUTE)) and node.GetNodeReferenceID(RESULT_REFERENCE) == node.GetID()
+
+
+def _doubts(volumes: Mapping[str, Any]) -> Iterator[Doubt]:
+    for name, node in volumes.items():
+        said = described_kind(node.GetName() or "")
+        if said not in {"other", "dwi" if name == "low_b" else name}:
+            yield Doubt(SEQUENCE_LABELS.get(name, name), node.GetName())
 
 
 def _segment(parameters: Any) -> str:

@@ -11,11 +11,11 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-from ..report.html import percent
+from ..drawing import percent
 from .appearance import BOX_ALARM, BOX_NOTE, BOX_WARNING, fit_height, pixmap, pixmap_from_bytes, probability_picture, signed_picture
 from .export import Export
 from .state import State
-from .texts import class_line, contribution_rows, is_alarm, model_line, notice, warnings_title
+from .texts import class_line, contribution_rows, for_panel, is_alarm, model_line, notice, radscore_line, warnings_title
 
 _NARROWEST, _WIDEST = 240, 900
 _BAR_HEIGHT = 18
@@ -74,7 +74,7 @@ class ResultSection:
         ui.resultClassLabel.setText(class_line(analysis))
         ui.resultClassLabel.setToolTip(_("Cut-off: {rule}").format(rule=analysis["cut_off_rule"]))
         warnings = analysis["warnings"]
-        ui.resultWarningLabel.setText("\n".join((warnings_title(warnings), *(f"\u2022 {warning}" for warning in warnings))))
+        ui.resultWarningLabel.setText("\n".join((warnings_title(warnings), *(f"\u2022 {for_panel(warning)}" for warning in warnings))))
         ui.resultWarningLabel.setVisible(bool(warnings))
         ui.resultModelLabel.setText(model_line(analysis))
 
@@ -94,6 +94,9 @@ class ResultSection:
             bar.setPixmap(pixmap(signed_picture(row.size, reach, *_SMALL_BAR)))
             bar.setAlignment(qt.Qt.AlignCenter)
             table.setCellWidget(number, 3, bar)
+        meaning = radscore_line(analysis)
+        self._ui.resultRadscoreLabel.setText(meaning)
+        self._ui.resultRadscoreLabel.setVisible(bool(meaning))
         header = table.horizontalHeader()
         header.setSectionResizeMode(qt.QHeaderView.ResizeToContents)
         header.setSectionResizeMode(0, qt.QHeaderView.Stretch)

@@ -16,6 +16,8 @@ from .models import ModelList
 from .state import State
 
 _TICK_MSEC = 200
+_DOUBLE_CLICK_S = 0.4
+"""A click on Cancel so soon after the start is the second half of a double click on Run all."""
 _NOT_SELECTABLE = 255
 """Role of a combo box's item that holds its flags (Qt.UserRole - 1); a value of 0 there greys the item."""
 
@@ -35,7 +37,7 @@ class RunBar:
         self._clock.timeout.connect(self._tick)
         ui.deviceComboBox.addItem(_("Processor (CPU)"), "cpu")
         ui.deviceComboBox.addItem(_("NVIDIA graphics card (CUDA)"), "cuda")
-        ui.runAllButton.connect("clicked(bool)", lambda _checked: panel.cancel() if panel.busy else panel.run_all())
+        ui.runAllButton.connect("clicked(bool)", lambda _checked: self._run_or_cancel())
         ui.tryItLabel.connect("linkActivated(QString)", lambda _link: panel.try_phantom())
         ui.modelComboBox.connect("currentIndexChanged(int)", self._choose)
         ui.modelAddButton.connect("clicked(bool)", lambda _checked: self._add())
@@ -105,6 +107,12 @@ class RunBar:
     def elapsed(self) -> float:
         """Seconds since `begin`."""
         return time.monotonic() - self._started
+
+    def _run_or_cancel(self) -> None:
+        if not self._panel.busy:
+            self._panel.run_all()
+        elif self.elapsed > _DOUBLE_CLICK_S:
+            self._panel.cancel()
 
     def _tick(self) -> None:
         if self._stage:

@@ -15,7 +15,7 @@ from .install import ensure_packages
 from .messages import show_error
 from .process import Worker
 from .run_bar import RunBar
-from .task import Job, Task
+from .task import Folders, Job, Task
 
 
 class Runner:
@@ -31,6 +31,7 @@ class Runner:
     def __init__(self, worker: Worker, bar: RunBar, requirements: str, on_change: Callable[[], None]) -> None:
         self._worker, self._bar, self._requirements, self._on_change = worker, bar, requirements, on_change
         self._task: Task | None = None
+        self._folders = Folders()
         self._preparing = False
         self._closed = False
         self._stops = 0
@@ -61,6 +62,7 @@ class Runner:
             if stops == self._stops:  # the scene may have been closed while the user was asked
                 task = Task(
                     self._worker,
+                    self._folders,
                     job,
                     self._bar.progress,
                     lambda value: self._done(what, on_done, value),
@@ -91,9 +93,11 @@ class Runner:
             self._on_change()
 
     def close(self) -> None:
-        """Stop for good."""
+        """Stop for good: the process ends, no temporary folder stays."""
         self._closed = True
         self.cancel()
+        self._worker.close()
+        self._folders.remove_rest()
 
     def _done(self, what: str, on_done: Callable[[Any], None], value: Any) -> None:
         self._task = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -26,6 +27,14 @@ SECTIONS = ("images", "tumour", "habitats", "clinical", "result")
 
 
 @dataclass(frozen=True)
+class Doubt:
+    """A sequence, and the name of the volume chosen for it, which says that it is another."""
+
+    sequence: str
+    name: str
+
+
+@dataclass(frozen=True)
 class Inputs:
     """The user's choices, without any node.
 
@@ -35,7 +44,9 @@ class Inputs:
     model_name, model_error : what is chosen, and why it could not be loaded
     sequences : names of the sequences chosen (``t2w`` ...)
     duplicates : pairs of sequences that are one and the same node
-    segmentation : a segmentation is chosen
+    own_results : names of the sequences for which a result of this module is chosen
+    doubts : volumes whose name says another sequence than they are chosen for
+    segmentation, own_outline : a segmentation is chosen, and it is a result of this module
     segment : ID of the tumour's segment; empty where it is not clear which
     clinical : clinical values as typed, empty ones left out
     prevalence : local prevalence in percent, 0 for the model's own
@@ -48,7 +59,10 @@ class Inputs:
     model_error: str = ""
     sequences: frozenset[str] = frozenset()
     duplicates: tuple[tuple[str, str], ...] = ()
+    own_results: tuple[str, ...] = ()
+    doubts: tuple[Doubt, ...] = ()
     segmentation: bool = False
+    own_outline: bool = False
     segment: str = ""
     clinical: Mapping[str, str] = field(default_factory=dict)
     prevalence: float = 0.0
@@ -114,7 +128,7 @@ class Basis:
         if model is not None:
             registration = {key: model.protocol.get(key) for key in registration}
         checksum = model.checksum if model else inputs.model_name
-        result = {"model": checksum, "clinical": dict(sorted(inputs.clinical.items())), "b_value": inputs.b_value}
+        result = {"model": checksum, "clinical": _coded(inputs), "b_value": inputs.b_value}
         prevalence = {"prevalence": inputs.prevalence} if model is None or model.prevalence is not None else {}
         return cls(registration, {"model": checksum, "k": inputs.habitat_count}, {**result, **prevalence})
 
@@ -195,6 +209,9 @@ def image_needs(inputs: Inputs) -> tuple[str, ...]:
     for pair in inputs.duplicates:
         first, second = (SEQUENCE_LABELS.get(name, name) for name in pair)
         sentences.append(_("{first} and {second} are the same volume; choose another for one of them.").format(first=first, second=second))
+    for name in inputs.own_results:
+        sentence = _("{sequence}: this is a result of HabitatPNI; choose the original volume.")
+        sentences.append(sentence.format(sequence=SEQUENCE_LABELS.get(name, name)))
     return tuple(sentences)
 
 
@@ -202,6 +219,8 @@ def tumour_needs(inputs: Inputs) -> tuple[str, ...]:
     """What the outline lacks."""
     if not inputs.segmentation:
         return (_("Choose the segmentation with the tumour's outline, or draw one."),)
+    if inputs.own_outline:
+        return (_("This is a result of HabitatPNI; choose the original outline."),)
     return () if inputs.segment else (_("Choose the segment that outlines the tumour."),)
 
 
@@ -226,6 +245,7 @@ def is_stale(inputs: Inputs, made_of: Basis, changed: Stale) -> Stale:
     now = Basis.of(inputs)
     pairs = ((made_of.registration, now.registration), (made_of.habitats, now.habitats), (made_of.result, now.result))
     registration, habitats, result = (was is not None and was != new for was, new in pairs)
+    registration = registration and inputs.model is not None  # without a model nothing says that it would be another
     return Stale(images=registration or changed.images, habitats=habitats or changed.habitats, result=result or changed.result)
 
 
@@ -240,13 +260,29 @@ def status_lines(state: State) -> dict[str, str]:
         lines["images"] = lines["tumour"] = "" if inputs.images_complete else optional
     lines["habitats"] = "" if state.habitats else "\n".join(needs.habitats)
     lines["result"] = "" if state.analysis else "\n".join(needs.result) or _("Press Run all.")
-    again = {
-        "images": _("Out of date: the images were changed. Press Register or Run all."),
-        "habitats": _("Out of date: an input was changed. Press Find habitats or Run all."),
-        "result": _("Out of date: an input was changed. Press Run all."),
-    }
-    shown = {"images": state.registration, "habitats": state.habitats, "result": state.analysis}
-    for name, sentence in again.items():
-        if getattr(stale, name) and shown[name]:
-            lines[name] = sentence
+    changed = _("Out of date: an input was changed.")
+    if stale.images and state.registration and not needs.images:
+        lines["images"] = _("Out of date: the images were changed. Press Register or Run all.")
+    if stale.habitats and state.habitats:
+        lines["habitats"] = "\n".join([changed, *needs.habitats]) if needs.habitats else f"{changed} {_('Press Find habitats or Run all.')}"
+    if stale.result and state.analysis:
+        lines["result"] = "\n".join([changed, *needs.result]) if needs.result else f"{changed} {_('Press Run all.')}"
+    doubt = _("The volume chosen as {sequence} is called {name}: check the choice.")
+    lines["images"] = "\n".join(filter(None, [lines["images"], *(doubt.format(**vars(found)) for found in inputs.doubts)]))
     return lines
+
+
+def sections_of_caution(state: State) -> frozenset[str]:
+    """Sections whose line is more than a hint: a result of theirs is out of date, or a choice looks wrong."""
+    stale = {name for name in SECTIONS if getattr(state.stale, name)}
+    return frozenset(stale | ({"images"} if state.inputs.doubts else set()))
+
+
+def _coded(inputs: Inputs) -> dict[str, Any]:
+    """Clinical values as numbers where they can be read, so that another way of writing one is no change."""
+    values: dict[str, Any] = dict(sorted(inputs.clinical.items()))
+    for predictor in inputs.model.predictors if inputs.model else ():
+        if predictor.name in values:
+            with suppress(CaseError):
+                values[predictor.name] = predictor.code(values[predictor.name], CASE_ID)
+    return values

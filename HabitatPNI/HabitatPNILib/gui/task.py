@@ -23,6 +23,32 @@ _EXPORTED, _COMPUTED = 0.04, 0.92
 _REMOVALS, _REMOVAL_MSEC = 20, 500
 
 
+class Folders:
+    """Temporary folders. On Windows one goes only when the ended process has let go of its files."""
+
+    def __init__(self) -> None:
+        self._left: set[Path] = set()
+
+    def make(self) -> Path:
+        """A new folder."""
+        return Path(tempfile.mkdtemp(prefix="HabitatPNI-"))
+
+    def remove(self, folder: Path, attempts: int = _REMOVALS) -> None:
+        """Remove a folder, now or a little later."""
+        shutil.rmtree(folder, ignore_errors=True)
+        if not folder.exists():
+            self._left.discard(folder)
+        else:
+            self._left.add(folder)
+            if attempts:
+                qt.QTimer.singleShot(_REMOVAL_MSEC, lambda: self.remove(folder, attempts - 1))
+
+    def remove_rest(self) -> None:
+        """Remove what could not be removed before; for the end, when no process is left and no event loop may follow."""
+        for folder in list(self._left):
+            self.remove(folder, attempts=0)
+
+
 @dataclass(frozen=True)
 class Job:
     """What a task does.
@@ -48,17 +74,18 @@ class Task:
     def __init__(
         self,
         worker: Worker,
+        folders: Folders,
         job: Job,
         on_progress: OnProgress,
         on_done: Callable[[Any], None],
         on_error: Callable[[str, str, str], None],
     ) -> None:
-        self._worker, self._job = worker, job
+        self._worker, self._folders, self._job = worker, folders, job
         self._on_progress, self._on_done, self._on_error = on_progress, on_done, on_error
         self._turns: Turns | None = None
         self._computing = False
         self._over = False
-        self._folder = Path(tempfile.mkdtemp(prefix="HabitatPNI-"))
+        self._folder = folders.make()
         if job.export is None:
             qt.QTimer.singleShot(0, lambda: self._compute(None))
         else:
@@ -73,7 +100,7 @@ class Task:
             if self._computing:
                 self._worker.cancel()
         finally:
-            _remove(self._folder)
+            self._folders.remove(self._folder)
 
     def _in_turns(self, steps: Steps, on_done: Callable[[Any], None], start: float, stop: float) -> None:
         count = 0
@@ -89,8 +116,12 @@ class Task:
         if self._over:
             return
         self._turns, self._computing = None, True
-        command = self._job.command(str(self._folder), case)
-        self._worker.start(command, self._computed_part, self._load, self._failed)
+        try:
+            command = self._job.command(str(self._folder), case)
+            self._worker.start(command, self._computed_part, self._load, self._failed)
+        except Exception as error:
+            self._computing = False
+            self._raised(error)
 
     def _computed_part(self, fraction: float, message: str) -> None:
         self._on_progress(_EXPORTED + (_COMPUTED - _EXPORTED) * fraction, message)
@@ -99,8 +130,13 @@ class Task:
         self._computing = False
         if self._job.load is None:
             self._done(value)
+            return
+        try:
+            steps = self._job.load(value)
+        except Exception as error:
+            self._raised(error)
         else:
-            self._in_turns(self._job.load(value), self._done, _COMPUTED, 1.0)
+            self._in_turns(steps, self._done, _COMPUTED, 1.0)
 
     def _done(self, value: Any) -> None:
         self._end()
@@ -119,11 +155,4 @@ class Task:
 
     def _end(self) -> None:
         self._over, self._computing, self._turns = True, False, None
-        _remove(self._folder)
-
-
-def _remove(folder: Path, attempts: int = _REMOVALS) -> None:
-    """Remove a folder; on Windows again a little later, when the ended process has let go of its files."""
-    shutil.rmtree(folder, ignore_errors=True)
-    if folder.exists() and attempts:
-        qt.QTimer.singleShot(_REMOVAL_MSEC, lambda: _remove(folder, attempts - 1))
+        self._folders.remove(self._folder)

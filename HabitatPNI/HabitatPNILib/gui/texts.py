@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,13 +12,16 @@ import SimpleITK as sitk
 from slicer.i18n import tr as _
 
 from ..case import PHANTOM, SEQUENCE_LABELS
+from ..drawing import percent
 from ..errors import CaseError
 from ..predictors import Predictor, range_warnings
-from ..report.html import percent
+from .state import CASE_ID
 
 SEQUENCE_UNITS = {"adc": "1e-6 mm\u00b2/s"}
 _DISPLAYED = ("t2w", "dwi", "adc")
-_CASE = "panel"
+_COMMAND_LINE = re.compile(r"\s*\((?:--|habitatpni )[^()]*\)")
+_WORD = re.compile(r"[a-z]{2,}\b")
+_RADSCORE = "radscore_"
 
 
 @dataclass(frozen=True)
@@ -38,24 +42,39 @@ class FieldState:
     error: str = ""
 
 
+def for_panel(message: str) -> str:
+    """An error or warning as the panel shows it: without the case's name and hints at the command line."""
+    text = _COMMAND_LINE.sub("", message)
+    stripped = text.removeprefix(f"Case {CASE_ID}: ")
+    if stripped != text and _WORD.match(stripped):
+        stripped = stripped[0].upper() + stripped[1:]
+    return stripped
+
+
 def registration_line(registration: Mapping[str, Any]) -> str:
-    """Verdict on a registration, with shift (mm), rotation (degrees) and metric before and after (nats).
+    """Verdict on a registration, with shift (mm), rotation (degrees) and whether the images fit better than before.
 
     Parameters
     ----------
     registration : as in ``Analysis.to_dict()["registration"]``
     """
-    before, after = registration["metric_before"], registration["metric_after"]
-    metric = _("mutual information {before} \u2192 {after} nats (higher is better)").format(before=_metric(before), after=_metric(after))
+    moved = _("shift {shift:.1f} mm, rotation {rotation:.1f}\u00b0").format(
+        shift=registration["displacement_mm"], rotation=rotation_degrees(registration)
+    )
     if registration["accepted"]:
-        return _("Accepted: shift {shift:.1f} mm, rotation {rotation:.1f}\u00b0, {metric}.").format(
-            shift=registration["displacement_mm"], rotation=rotation_degrees(registration), metric=metric
-        )
+        return _("Accepted: {moved}; {fit}.").format(moved=moved, fit=_fit(registration))
     text = _("Not accepted, scanner geometry is kept: {reason}.").format(reason=registration["reason"].rstrip("."))
-    if after:
-        found = _("Found, but not used: shift {shift:.1f} mm, {metric}.").format(shift=registration["displacement_mm"], metric=metric)
+    if registration["metric_after"]:
+        found = _("Found, but not used: {moved}; {fit}.").format(moved=moved, fit=_fit(registration))
         text = f"{text} {found}"
     return text
+
+
+def registration_help(registration: Mapping[str, Any]) -> str:
+    """The figures behind "fits better": the metric before and after, in nats."""
+    return _("Mutual information of the two images {before} \u2192 {after} nats (higher is better)").format(
+        before=_metric(registration["metric_before"]), after=_metric(registration["metric_after"])
+    )
 
 
 def rotation_degrees(registration: Mapping[str, Any]) -> float:
@@ -79,15 +98,16 @@ def habitat_columns(habitats: Sequence[Mapping[str, Any]]) -> tuple[tuple[str, s
     """Title and explanation of every column of the habitats' table."""
     fixed = (
         (_("Habitat"), _("Name and colour of the habitat in the views")),
-        (_("Voxels"), _("Voxels of the analysis grid")),
-        (_("Share"), _("Share of the tumour")),
-        (_("mL"), _("Volume in mL")),
+        (_("Voxels"), _("Number of voxels of the analysis grid")),
+        (_("Share"), _("Share of the tumour's voxels (%)")),
+        (_("mL"), _("Volume (mL)")),
     )
     means = []
     for name in shown_sequences(habitats):
         label = SEQUENCE_LABELS.get(name, name)
         unit = SEQUENCE_UNITS.get(name, _("scanner units"))
-        means.append((label, _("Mean {sequence} ({unit})").format(sequence=label, unit=unit)))
+        title = f"{label}\n({SEQUENCE_UNITS[name]})" if name in SEQUENCE_UNITS else label
+        means.append((title, _("Mean {sequence} ({unit})").format(sequence=label, unit=unit)))
     return (*fixed, *means)
 
 
@@ -100,6 +120,16 @@ def habitat_row(habitat: Mapping[str, Any], sequences: Sequence[str]) -> tuple[s
         f"{habitat['volume_ml']:.2f}",
         *(_mean(habitat["means"].get(name)) for name in sequences),
     )
+
+
+def grid_line(habitats: Sequence[Mapping[str, Any]]) -> str:
+    """On which grid the habitats' voxels are counted; empty without a voxel."""
+    found = next((h for h in habitats if h["voxels"]), None)
+    if found is None:
+        return ""
+    volume = 1000 * found["volume_ml"] / found["voxels"]
+    text = _("Counted on the analysis grid ({side:.3g} mm), not on the grid of the image that the outline was drawn on.")
+    return text.format(side=volume ** (1 / 3))
 
 
 def habitat_name(habitat: Mapping[str, Any]) -> str:
@@ -135,20 +165,40 @@ def is_phantom(analysis: Mapping[str, Any]) -> bool:
     return any(choice["item"] == PHANTOM for choice in analysis["provenance"]["choices"])
 
 
-def is_alarm(analysis: Mapping[str, Any]) -> bool:
+def means_nothing(analysis: Mapping[str, Any]) -> bool:
     """Whether the number means nothing for this patient: a demonstration model on a case that is no phantom."""
     return bool(analysis["model"]["demonstration"]) and not is_phantom(analysis)
 
 
+def images_left_out(analysis: Mapping[str, Any]) -> bool:
+    """Whether the model takes radscores, and the case has none of the regions they are made of."""
+    radscores = [c for c in analysis["contributions"] if c["name"].startswith(_RADSCORE)]
+    return bool(radscores) and all(c["imputed"] for c in radscores)
+
+
+def is_alarm(analysis: Mapping[str, Any]) -> bool:
+    """Whether the number is not what it seems, so that its notice must not be overlooked."""
+    return means_nothing(analysis) or images_left_out(analysis)
+
+
 def notice(analysis: Mapping[str, Any]) -> tuple[str, str]:
     """Heading and text of what stands before the number."""
-    if is_alarm(analysis):
+    if means_nothing(analysis):
         heading = _("Do not use this number")
+    elif images_left_out(analysis):
+        heading = _("Not an answer of the images")
     elif is_phantom(analysis):
         heading = _("A digital phantom, no patient")
     else:
         heading = _("About this number")
     return heading, " ".join(part for part in (analysis["notice"], analysis["research_use_only"]) if part)
+
+
+def radscore_line(analysis: Mapping[str, Any]) -> str:
+    """What a radscore is; empty where none entered."""
+    if not any(c["name"].startswith(_RADSCORE) for c in analysis["contributions"]):
+        return ""
+    return _("A radscore is the log odds that the images alone give; its bar shows how far it lies from the training patients' mean.")
 
 
 def model_line(analysis: Mapping[str, Any]) -> str:
@@ -181,8 +231,9 @@ def result_text(analysis: Mapping[str, Any]) -> str:
         lines += ["", _("Habitats:"), *(_habitat_line(habitat, sequences) for habitat in habitats)]
     if analysis["registration"]:
         lines += ["", _("Registration: {line}").format(line=registration_line(analysis["registration"]))]
+        lines += [registration_help(analysis["registration"])]
     if analysis["warnings"]:
-        lines += ["", warnings_title(analysis["warnings"]) + ":", *(f"- {warning}" for warning in analysis["warnings"])]
+        lines += ["", warnings_title(analysis["warnings"]) + ":", *(f"- {for_panel(w)}" for w in analysis["warnings"])]
     return "\n".join(lines) + "\n"
 
 
@@ -206,9 +257,9 @@ def field_state(predictor: Predictor, text: str) -> FieldState:
     if not text.strip():
         return FieldState()
     try:
-        value = predictor.code(text, _CASE)
+        value = predictor.code(text, CASE_ID)
     except CaseError as error:
-        return FieldState(error=str(error).removeprefix(f"Case {_CASE}: "))
+        return FieldState(error=for_panel(str(error)))
     return FieldState(caution=" ".join(range_warnings([predictor], {predictor.name: value})))
 
 
@@ -234,6 +285,13 @@ def _share(share: float) -> str:
 
 def _mean(value: float | None) -> str:
     return _("none") if value is None or not math.isfinite(value) else f"{value:.4g}"
+
+
+def _fit(registration: Mapping[str, Any]) -> str:
+    before, after = registration["metric_before"], registration["metric_after"]
+    if before is None or after is None:
+        return _("how the images fitted before is not known")
+    return _("the images fit better than before") if after > before else _("the images do not fit better than before")
 
 
 def _metric(value: float | None) -> str:

@@ -9,11 +9,15 @@ from slicer.i18n import tr as _
 
 from ..errors import CaseError
 from ..mrml.measure import measure_segment
+from ..mrml.results import ROLE_ATTRIBUTE
 from ..mrml.segmentations import TERMINOLOGY, TUMOUR_LOOK, reference_volume
 from .appearance import BOX_WARNING
 from .editor import Editor
 from .state import State
-from .texts import size_line
+from .texts import for_panel, size_line
+
+_MADE_WAY = "HabitatPNI.outlineHidden"
+"""Attribute of habitats for which the outline was hidden, and of an outline hidden so; a saved scene keeps both."""
 
 
 class TumourSection:
@@ -51,6 +55,8 @@ class TumourSection:
         self._painting = True
         try:
             ui = self._ui
+            if parameters is not None and not state.busy:
+                self._make_way(parameters)
             open_to_change = parameters is not None and not state.busy
             for widget in (ui.tumourSegmentSelector, ui.tumourSourceSelector, ui.tumourEditorFrame):
                 widget.setEnabled(open_to_change)
@@ -76,6 +82,26 @@ class TumourSection:
         for label in (self._ui.tumourSizeLabel, self._ui.tumourWarningLabel):
             label.setVisible(False)
 
+    def _make_way(self, parameters: Any) -> None:
+        """Hide the outline once for each new result, whose own tumour is shown: it would lie where T2W was before the registration."""
+        shown, outline = parameters.habitats, parameters.segmentation
+        if shown is None or shown.GetAttribute(_MADE_WAY):
+            return
+        shown.SetAttribute(_MADE_WAY, "1")
+        display = outline.GetDisplayNode() if outline is not None and not outline.GetAttribute(ROLE_ATTRIBUTE) else None
+        if display is not None and display.GetVisibility():
+            display.SetVisibility(False)
+            outline.SetAttribute(_MADE_WAY, "1")
+            self._ui.tumourButton.collapsed = True  # so that opening it is what brings the outline back
+
+    def _bring_back(self) -> None:
+        """Show the outline again if a result hid it."""
+        outline = self._panel.parameters.segmentation if self._panel.parameters is not None else None
+        if outline is not None and outline.GetAttribute(_MADE_WAY):
+            outline.RemoveAttribute(_MADE_WAY)
+            if outline.GetDisplayNode() is not None:
+                outline.GetDisplayNode().SetVisibility(True)
+
     def _choose_segmentation(self, node: Any) -> None:
         parameters = self._panel.parameters
         if self._painting or parameters is None or parameters.segmentation is node:
@@ -84,6 +110,7 @@ class TumourSection:
         parameters.segmentation = node
         parameters.segmentID = self._ui.tumourSegmentSelector.currentSegmentID() if node is not None else ""
         parameters.EndModify(modified)
+        self._bring_back()
 
     def _choose_segment(self, identity: str) -> None:
         if not self._painting and self._panel.parameters is not None:
@@ -149,7 +176,7 @@ class TumourSection:
                 found = measure_segment(node, identity, volumes, protocol)
                 words = size_line(found.volume_ml, found.diameter_mm, found.voxels) if found.voxels else "", "\n".join(found.warnings)
             except CaseError as error:
-                words = "", str(error)
+                words = "", for_panel(str(error))
             self._measured = (made_of, words)
         return self._measured[1]
 
@@ -157,6 +184,7 @@ class TumourSection:
         if collapsed:
             self._editor.leave()
         else:
+            self._bring_back()
             self.refresh(self._panel.state)
 
 

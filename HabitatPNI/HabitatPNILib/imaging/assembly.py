@@ -89,6 +89,7 @@ def assemble_case(
     diffusion = diffusion or DiffusionSection()
     images, choices, warnings = dict(images), list(choices), []
     check_different(images, case_id)  # before a unit is changed
+    _check_not_swapped(images, case_id)
     known: dict[str, float] = {name: b_values[name] for name in ("dwi", "low_b") if name in b_values and name in images}
     if known.get("dwi", diffusion.min_b) < diffusion.min_b:
         warnings.append(f"the highest b-value is {known['dwi']:g} s/mm2, below the {diffusion.min_b:g} that the protocol asks for")
@@ -111,6 +112,14 @@ def assemble_case(
         provenance=tuple(choices),
         warnings=tuple(warnings),
     )
+
+
+def _check_not_swapped(images: Mapping[str, sitk.Image], case_id: str) -> None:
+    """Refuse T2W on the DWI's grid where ADC, which is computed from the DWI, is not."""
+    if {"t2w", "dwi", "adc"} <= set(images) and same_grid(images["t2w"], images["dwi"]) and not same_grid(images["adc"], images["dwi"]):
+        raise CaseError(
+            f"Case {case_id}: T2W lies on the DWI's grid and ADC does not: were T2W and ADC swapped? Choose each anew (--t2w, --adc)"
+        )
 
 
 def _fit_missing_adc(

@@ -293,7 +293,7 @@ class _Reader:
 
     def _missing(self, what: str) -> CaseError:
         listed = select.seen(c.stack for c in self.candidates)
-        return CaseError(f"Case {self.case_id}: no axial {what} in the DICOM folder; seen: {listed}; name it with --t2w, --dwi or --adc")
+        return CaseError(f"Case {self.case_id}: no axial {what} in the DICOM folder; seen: {listed}; choose it (--t2w, --dwi or --adc)")
 
     def _refuse_unequal(self, dwi: Candidate) -> None:
         """Refuse b-values of one series that have different numbers of slices: some are missing at an end."""

@@ -28,8 +28,10 @@ _TRACE = {"TRACEW", "TRACE", "DWI", "DIFFUSION", "CALC_BVALUE", "CDWI", "ISOTROP
 _REFORMATTED = {"MPR", "REFORMATTED", "RESAMPLED", "SECONDARY"}
 _SAYS_ADC = re.compile(r"(?<![a-z])adc|apparent.?diff|(?<![a-z])dadc", re.I)
 _SAYS_EADC = re.compile(r"e[-_ ]?adc|exponential", re.I)
-_SAYS_DWI = re.compile(r"dwi|diff|(?<![a-z0-9])b[-_ =]?(?:val(?:ue)?[-_ =]?)?\d{2,4}(?!\d)", re.I)
-_SAYS_T2 = re.compile(r"t2(?![a-z]*[-_ ]?(?:\*|star|map|flair))", re.I)
+_SAYS_DWI = re.compile(r"dwi|diff|(?<![a-z])(?:hbv|tracew?)(?![a-z])|(?<![a-z0-9])b[-_ =]?val", re.I)
+_SAYS_T2 = re.compile(r"^(?!.*flair).*t2(?![a-z]*[-_ ]?(?:\*|star|map))", re.I)
+_SAYS_T1 = re.compile(r"(?<![a-z0-9])t1(?!\d)", re.I)
+_BARE_B = re.compile(r"(?<![a-z0-9])b[-_ =]?\d{2,4}(?!\d)", re.I)
 _DESCRIBED_B = re.compile(r"(?<![a-z0-9])b[-_ =]?(?:val(?:ue)?[-_ =]?)?(\d{1,4})(?!\d)", re.I)
 _SAYS_CALCULATED = re.compile(r"calc|synth|computed|extrapol|cbval|cdwi", re.I)
 
@@ -96,13 +98,15 @@ def described_kind(text: str) -> Kind:
         return "other" if _SAYS_EADC.search(text) else "adc"
     if _SAYS_DWI.search(text):
         return "dwi"
-    return "t2w" if _SAYS_T2.search(text) else "other"
+    if _SAYS_T2.search(text):
+        return "t2w"
+    # A patient's code may look like a b-value, so that it decides only where no word does.
+    return "dwi" if _BARE_B.search(text) and not _SAYS_T1.search(text) else "other"
 
 
-def described_b(text: str) -> float | None:
-    """First b-value in s/mm2 in a series description or a volume's name; None where it names none."""
-    match = _DESCRIBED_B.search(text)
-    return float(match.group(1)) if match else None
+def described_b_values(text: str) -> tuple[float, ...]:
+    """b-values in s/mm2 in a series description or a volume's name, in their order; what looks like one may be a patient's code."""
+    return tuple(float(number) for number in _DESCRIBED_B.findall(text))
 
 
 def says_calculated(text: str) -> bool:
@@ -203,7 +207,7 @@ def _candidate(stack: Stack, series_diffuses: bool, many_echoes: bool) -> Candid
             kind = "other"
     b = stack.b
     if kind == "dwi" and b is None:
-        b = described_b(text)
+        b = next(iter(described_b_values(text)), None)
         if b is None:
             kind = "other"
     calculated = stack.first.calculated or (kind == "dwi" and says_calculated(text))

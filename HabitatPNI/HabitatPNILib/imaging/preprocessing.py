@@ -19,6 +19,9 @@ from .roi import select_lesions
 _INTERPOLATORS = {"bspline": sitk.sitkBSpline, "linear": sitk.sitkLinear}
 _N4_SHRINK = 4
 LARGE_LESION_ML = 20.0
+POSSIBLE_ADC = (100.0, 3500.0)
+"""Median ADC (1e-6 mm2/s) in the ROI that tissue can have at all: free water at body temperature has about 3000."""
+USUAL_ADC = (300.0, 2500.0)
 
 
 @dataclass(frozen=True)
@@ -74,7 +77,7 @@ def preprocess(
     Raises
     ------
     CaseError
-        when fewer ROI voxels are left on the grid than the protocol asks for, or ADC shows no tissue in them
+        when fewer ROI voxels are left on the grid than the protocol asks for, or ADC cannot be that of tissue in them
     """
     grid = isotropic_grid(case.images[fixed], settings.spacing_mm)
     images: dict[str, sitk.Image] = {}
@@ -89,11 +92,8 @@ def preprocess(
     progress(len(sequences) / (len(sequences) + 1), "Resampling the ROI")
     roi, lesions, warnings = _resample_roi(case, grid, transforms, valid, fixed, settings)
     inside = sitk.GetArrayViewFromImage(roi) != 0
-    if "adc" in images and np.median(sitk.GetArrayViewFromImage(images["adc"])[inside]) <= 0:
-        raise CaseError(
-            f"Case {case.case_id}: ADC is 0 or negative in most of the ROI, which is no tissue; "
-            "check that outline and ADC map belong together"
-        )
+    if "adc" in images:
+        warnings += _check_tissue(float(np.median(sitk.GetArrayViewFromImage(images["adc"])[inside])), case.case_id)
     normalised: dict[str, sitk.Image] = {}
     for name in sequences:
         method = settings.normalisation[name]
@@ -177,6 +177,21 @@ def _resample_roi(
             "its habitats rest on interpolated values"
         )
     return like(on_grid.astype(np.uint8), grid), lesions, warnings
+
+
+def _check_tissue(median: float, case_id: str) -> list[str]:
+    """A sentence on an unusual median ADC (1e-6 mm2/s) in the ROI; one that no tissue has is refused."""
+    if median <= 0:
+        raise CaseError(
+            f"Case {case_id}: ADC is 0 or negative in most of the ROI, which is no tissue; check that outline and ADC map belong together"
+        )
+    found = f"ADC has a median of {median:.0f} x 1e-6 mm2/s in the ROI"
+    if not POSSIBLE_ADC[0] <= median <= POSSIBLE_ADC[1]:
+        low, high = POSSIBLE_ADC
+        raise CaseError(f"Case {case_id}: {found}, which no tissue has ({low:g} to {high:g}): is it this patient's ADC map? (--adc)")
+    if not USUAL_ADC[0] <= median <= USUAL_ADC[1]:
+        return [f"{found}, which is unusual for a tumour: check that it is an ADC map, its unit, and the outline"]
+    return []
 
 
 def _normalise(values: np.ndarray, valid: np.ndarray, roi: np.ndarray, method: Normalisation, clip_sigma: float | None) -> np.ndarray:

@@ -14,7 +14,7 @@ import SimpleITK as sitk
 
 from ..case import SEQUENCE_LABELS, Choice
 from ..errors import CaseError
-from ..geometry import contains_points, corners, same_grid, voxel_positions
+from ..geometry import canonical, contains_points, corners, same_grid, voxel_positions
 from .dicom_tags import quiet
 from .volume_io import fingerprint, is_image_file, load
 
@@ -22,11 +22,12 @@ FRAME_ORDER = ("dwi", "adc", "low_b", "t2w")
 """Sequences in the order in which they take an ROI that fits several of them."""
 
 LATTICE_TOLERANCE = 0.1
+NUDGE_VOXELS = 1e-4
 MOST_VALUES = 20
 """A file of more distinct values than this is an image and no label map."""
 
 ALL = "all"
-OR_ALL = f"or --roi-segment {ALL} to take them together"
+CHOOSE = "choose one, or take them together"
 NOT_3D = "is not a 3D volume; give an outline drawn on the whole series"
 
 
@@ -150,8 +151,8 @@ def place_roi(roi: sitk.Image, images: Mapping[str, sitk.Image], roi_on: str | N
             return _resample(roi, images[name], name), name
     if roi_on is None:
         raise CaseError(
-            "The ROI is on the grid of none of the case's sequences: is it another patient's outline? If it belongs to this case, "
-            "say on which sequence it was drawn (--roi-on t2w, dwi or adc)"
+            "The ROI is on the grid of none of the case's sequences: is it another patient's outline? Draw it on one of them, "
+            "or choose the volumes that it belongs to (--roi-on t2w, dwi or adc where it was drawn on one of these)"
         )
     return _resample(roi, images[roi_on], roi_on), roi_on
 
@@ -241,9 +242,7 @@ def _read_label_map(image: sitk.Image, wanted: str | None, file: str) -> Outline
     listed = ", ".join(map(str, labels))
     if wanted is None:
         if len(labels) > 1:
-            raise CaseError(
-                f"The ROI file {file} is a label map of several labels ({listed}); choose one with --roi-segment LABEL, {OR_ALL}"
-            )
+            raise CaseError(f"The ROI file {file} is a label map of several labels ({listed}); {CHOOSE} (--roi-segment LABEL or {ALL})")
     elif wanted.strip().lower() != ALL:
         if not re.fullmatch(r"-?\d+", wanted.strip()) or int(wanted) not in labels:
             raise CaseError(f"The ROI file {file} is a label map without segment {wanted}; it holds the labels: {listed or 'none'}")
@@ -279,7 +278,7 @@ def _chosen(segments: list[_Segment], wanted: str | None, file: str) -> list[_Se
     names = ", ".join(s.name for s in segments)
     if wanted is None:
         if len(segments) > 1:
-            raise CaseError(f"The ROI file {file} holds {len(segments)} segments ({names}); choose one with --roi-segment NAME, {OR_ALL}")
+            raise CaseError(f"The ROI file {file} holds {len(segments)} segments ({names}); {CHOOSE} (--roi-segment NAME or {ALL})")
         return segments
     wanted = " ".join(wanted.split())
     matches = [s for s in segments if s.identity == wanted] or [s for s in segments if s.name.lower() == wanted.lower()]
@@ -316,10 +315,22 @@ def _resample(roi: sitk.Image, image: sitk.Image, name: str) -> sitk.Image:
     outside = int((~contains_points(image, voxel_positions(roi))).sum())
     if outside:
         raise CaseError(f"The ROI has {outside} voxels outside the {label} image; check that outline and images belong together")
-    placed = sitk.Resample(roi, image, sitk.Transform(), sitk.sitkNearestNeighbor, 0, sitk.sitkUInt8)
+    placed = sitk.Resample(_off_the_fence(roi), image, sitk.Transform(), sitk.sitkNearestNeighbor, 0, sitk.sitkUInt8)
     if not np.any(sitk.GetArrayViewFromImage(placed)):
         raise CaseError(f"The ROI is smaller than a voxel of the {label} image: nothing is left on its grid; draw it larger")
     return _mask(sitk.GetArrayFromImage(placed), image)
+
+
+def _off_the_fence(roi: sitk.Image) -> sitk.Image:
+    """The outline moved by a ten-thousandth of its voxel.
+
+    Slicer's oversampled outlines have their voxel edges on the image's voxel centres, where the last bit of a header would
+    decide which voxel is the nearest.
+    """
+    moved = canonical(roi)
+    step = np.array(moved.GetDirection()).reshape(3, 3) @ (NUDGE_VOXELS * np.array(moved.GetSpacing()))
+    moved.SetOrigin((np.array(moved.GetOrigin()) + step).tolist())
+    return moved
 
 
 def _read_dicom_seg(path: Path, segment: str | None) -> Outline:

@@ -30,7 +30,7 @@ class ExportRequest:
     case_id : name used in outputs; not a patient's identifier
     volumes : scalar volume nodes by sequence name (``t2w``, ``dwi``, ``adc``, ``low_b``)
     segmentation, segment_id : segmentation node and ID or name of the tumour's segment; without a node there is no outline
-    b_values : b-values in s/mm2 given by the user; else the nodes' attributes say them
+    b_values : b-values in s/mm2 given by the user; else the nodes' attributes, DICOM tags or names say them
     """
 
     case_id: str

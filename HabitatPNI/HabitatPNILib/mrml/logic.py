@@ -53,7 +53,7 @@ class HabitatPNILogic:
         segmentation, segment_id : segmentation node and the ID or name of the tumour's segment (may be left out where there
             is one segment). Its reference volume tells on which sequence it was drawn; else its grid does
         clinical : clinical values by predictor name
-        b_values : b-values in s/mm2 of ``dwi`` and ``low_b``; else the nodes' attribute ``b_value``
+        b_values : b-values in s/mm2 of ``dwi`` and ``low_b``; else the nodes' attribute ``b_value``, their DICOM tags or names
         case_id : name used in outputs; not a patient's identifier
         diffusion : the protocol's b-values wanted and the limit of the ADC fit
 
@@ -196,7 +196,7 @@ def phantom_text(nodes: Mapping[str, Any]) -> str | None:
 
 
 def known_b_values(nodes: Mapping[str, Any], given: Mapping[str, float], case_id: str) -> dict[str, float]:
-    """b-values in s/mm2 of ``dwi`` and ``low_b``: those given, else those of the nodes' attributes.
+    """b-values in s/mm2 of ``dwi`` and ``low_b``: those given, else those of the nodes' attributes, else what `guess_b_value` reads.
 
     Raises
     ------
@@ -205,6 +205,7 @@ def known_b_values(nodes: Mapping[str, Any], given: Mapping[str, float], case_id
     """
     from ..case import SEQUENCE_LABELS
     from ..errors import CaseError
+    from .guess import guess_b_value
 
     found: dict[str, float] = {}
     for name in ("dwi", "low_b"):
@@ -212,6 +213,8 @@ def known_b_values(nodes: Mapping[str, Any], given: Mapping[str, float], case_id
             continue
         texts = [given.get(name), *(nodes[name].GetAttribute(key) for key in B_VALUE_ATTRIBUTES)]
         text = next((t for t in texts if t is not None), None)
+        if text is None:
+            text = guess_b_value(nodes[name])
         if text is None:
             continue
         try:

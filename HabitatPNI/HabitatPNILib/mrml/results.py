@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 CASE_ATTRIBUTE = "HabitatPNI.case"
 ROLE_ATTRIBUTE = "HabitatPNI.role"
+RESULT_REFERENCE = "HabitatPNI.result"
+"""Role of a result node's reference to itself. A copy's leads to the original, and loading a scene renumbers it with the nodes."""
 
 
 @dataclass(frozen=True)

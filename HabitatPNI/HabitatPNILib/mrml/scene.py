@@ -22,7 +22,7 @@ from .charts import add_k_curve, parts_of
 from .geometry import lps_to_ras
 from .host import slicer
 from .logic import PHANTOM_ATTRIBUTE
-from .results import CASE_ATTRIBUTE, ROLE_ATTRIBUTE, ImageFiles, Results
+from .results import CASE_ATTRIBUTE, RESULT_REFERENCE, ROLE_ATTRIBUTE, ImageFiles, Results
 from .segmentations import TUMOUR_LOOK, add_segmentation, habitat_looks
 from .tables import add_table
 from .undo import all_nodes, remove_nodes, run, undoable
@@ -191,8 +191,8 @@ def registration_steps(scene: Any, value: Mapping[str, Any]) -> Generator[str, N
             return None
         name = "t2w" if "t2w" in files else next(iter(files))
         node = yield from _volume_steps(scene, ImageFiles(files), name, f"{SEQUENCE_LABELS.get(name, name)} registered (preview)")
-        earlier = [n for n in all_nodes(scene) if n.GetAttribute(ROLE_ATTRIBUTE) == PREVIEW_ROLE]
-        node.SetAttribute(ROLE_ATTRIBUTE, PREVIEW_ROLE)
+        earlier = [n for n in all_nodes(scene) if n.GetAttribute(ROLE_ATTRIBUTE) == PREVIEW_ROLE and _is_original(n)]
+        _mark(node, PREVIEW_ROLE)
         _replace(scene, earlier, {PREVIEW_ROLE: node})
         return node
 
@@ -200,8 +200,8 @@ def registration_steps(scene: Any, value: Mapping[str, Any]) -> Generator[str, N
 
 
 def result_nodes(scene: Any, case_id: str) -> list[Any]:
-    """Result nodes of a case in a scene."""
-    return [node for node in all_nodes(scene) if node.GetAttribute(CASE_ATTRIBUTE) == case_id]
+    """Result nodes of a case in a scene; copies that the user made of them are the user's."""
+    return [node for node in all_nodes(scene) if node.GetAttribute(CASE_ATTRIBUTE) == case_id and _is_original(node)]
 
 
 def write_scene(analysis: Analysis | Results, path: Path) -> None:
@@ -262,7 +262,7 @@ def _add_steps(scene: Any, results: Results) -> Generator[str, None, tuple[Resul
 
     def tag(role: str, node: Any) -> Any:
         node.SetAttribute(CASE_ATTRIBUTE, results.case_id)
-        node.SetAttribute(ROLE_ATTRIBUTE, role)
+        _mark(node, role)
         roles[role] = node
         return node
 
@@ -306,6 +306,15 @@ def _volume_steps(scene: Any, images: Mapping[str, sitk.Image], name: str, title
     image = images[name]
     yield f"Loading {SEQUENCE_LABELS.get(name, name)}"
     return (yield from volume_steps(scene, image, title))
+
+
+def _mark(node: Any, role: str) -> None:
+    node.SetAttribute(ROLE_ATTRIBUTE, role)
+    node.SetNodeReferenceID(RESULT_REFERENCE, node.GetID())
+
+
+def _is_original(node: Any) -> bool:
+    return node.GetNodeReferenceID(RESULT_REFERENCE) == node.GetID()
 
 
 def _replace(scene: Any, earlier: list[Any], roles: Mapping[str, Any]) -> None:

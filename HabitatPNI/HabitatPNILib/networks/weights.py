@@ -220,13 +220,13 @@ def _published_path(backbone: str) -> Path:
     path = weights_folder() / published.name
     if not path.is_file():
         raise WeightsError(
-            f"The ImageNet weights of {backbone} are not on this machine; `habitatpni weights download {backbone}` fetches "
+            f"The ImageNet weights of {backbone} are not on this machine; download them (habitatpni weights download {backbone}): "
             f"{published.name} ({published.megabytes} MB) from {SOURCE} into {path.parent}"
         )
     if not _file_sha256(path).startswith(published.sha256_prefix):
         raise WeightsError(
             f"{path} is damaged: its sha256 does not start with {published.sha256_prefix}; "
-            f"`habitatpni weights download {backbone}` fetches it again"
+            f"download it again (habitatpni weights download {backbone})"
         )
     return path
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..drawing import GREY, INK, RAISES, RULE, house_style, new_figure
+from ..drawing import GREY, INK, RAISES, RULE, house_style, new_figure, percent
 from .points import MAX_POINTS, Axis, Nomogram, TermPoints
 
 if TYPE_CHECKING:
@@ -233,7 +233,7 @@ def _mark_total(axes: Axes, layout: Layout, nomogram: Nomogram, total: float, ro
         _dot(axes, x, at, hollow=beyond)
     probability = nomogram.probability_of_total(total)
     axes.text(layout.figures_x, row, f"{total:.1f}", ha="right", va="center", color=RAISES, weight="bold", fontsize=9)
-    axes.text(layout.figures_x, row + 1, f"{probability:.3f}", ha="right", va="center", color=RAISES, weight="bold", fontsize=9)
+    axes.text(layout.figures_x, row + 1, percent(probability), ha="right", va="center", color=RAISES, weight="bold", fontsize=9)
     axes.plot([layout.label_x, layout.figures_x], [row - 0.48] * 2, color=RULE, lw=0.6, clip_on=False, zorder=0)
 
 

@@ -57,8 +57,8 @@ class ReportContent:
     research_use_only : line at the top and the bottom
     probability, cut_off : 0 to 1
     high_risk, cut_off_rule : the class, and how the cut-off was found
-    notice : complete notice that stands next to the number
-    alarm : the number means nothing for this patient: the notice is set so that nobody overlooks it
+    notice, heading : complete notice that stands next to the number, and what stands over it
+    alarm : the number is not what it seems: the notice is set so that nobody overlooks it
     bar : probability against the cut-off
     warnings : sentences, most important first
     images : sections with the images, empty for a case without
@@ -74,6 +74,7 @@ class ReportContent:
     high_risk: bool
     cut_off_rule: str
     notice: str
+    heading: str
     alarm: bool
     bar: Picture
     warnings: tuple[str, ...] = ()

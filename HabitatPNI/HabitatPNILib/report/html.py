@@ -6,6 +6,7 @@ import base64
 import re
 from html import escape
 
+from ..drawing import percent
 from .content import HabitatRow, Picture, ReportContent, Section, Table
 from .style import CSS
 
@@ -34,27 +35,16 @@ def render_report(content: ReportContent) -> str:
     )
 
 
-def percent(probability: float) -> str:
-    """A probability as a person reads it, one decimal, never rounded to certainty."""
-    value = 100 * probability
-    if value < 0.1:
-        return "< 0.1 %"
-    if value > 99.9:
-        return "> 99.9 %"
-    return f"{value:.1f} %"
-
-
 def _answer(content: ReportContent) -> str:
     side = "at or above" if content.high_risk else "below"
     risk = "Higher risk" if content.high_risk else "Lower risk"
     kind = "notice alarm" if content.alarm else "notice"
-    heading = "Do not use this number" if content.alarm else "About this number"
     return (
         "<section class='answer'><div class='number'><div class='what'>Probability of perineural invasion</div>"
         f"<div class='percent'>{escape(percent(content.probability))}</div>"
         f"<div class='class'>{risk}: {side} the cut-off of {escape(percent(content.cut_off))}</div>"
         f"<div class='sub'>Cut-off: {escape(content.cut_off_rule)}</div>{_image(content.bar)}</div>"
-        f"<div class='{kind}'><h2>{heading}</h2><p>{escape(content.notice)}</p></div></section>"
+        f"<div class='{kind}'><h2>{escape(content.heading)}</h2><p>{escape(content.notice)}</p></div></section>"
     )
 
 
@@ -78,8 +68,8 @@ def _habitats(rows: tuple[HabitatRow, ...], sequences: tuple[str, ...]) -> str:
         body += f"<tr>{name}" + "".join(f"<td class='n'>{escape(text)}</td>" for text in (*size, *row.means)) + "</tr>"
     return (
         f"<section><h2>Habitats</h2><table class='habitats'><thead><tr><th>habitat</th>{head}</tr></thead><tbody>{body}</tbody></table>"
-        "<p class='note'>Voxels of the analysis grid; means in scanner units. A habitat with fewer voxels than the protocol asks for "
-        "counts as absent.</p></section>"
+        "<p class='note'>Voxels of the analysis grid, not of the image that the outline was drawn on; means in scanner units. "
+        "A habitat with fewer voxels than the protocol asks for counts as absent.</p></section>"
     )
 
 

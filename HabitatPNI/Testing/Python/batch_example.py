@@ -9,7 +9,7 @@ outline also as `.seg.nrrd`). Clinical values stand in CASES/clinical.csv (colum
 in the sub-folder's `case.json`: {"clinical": {"age": 63}, "b_values": {"dwi": 1400}, "roi_segment": "Tumour", "roi_on": "t2w"}.
 
 Prints one line a case and writes FOLDER/results.csv after each. Exit code: 0 every case has its probability, 1 a case
-failed, 2 nothing could be started.
+failed or the batch stopped half-way, 2 nothing could be started.
 """
 
 import argparse
@@ -35,16 +35,18 @@ DONE, CASE_FAILED, NOT_STARTED = 0, 1, 2
 
 
 def main(arguments):
-    """Run the batch and return its exit code."""
+    """Run the batch and return its exit code, whatever happens: in Slicer nothing else would end the process."""
+    rows = []
     try:
         options = _parser().parse_args(arguments)
         model = load_model(options.model)
         cases = read_cases(options.cases)
         check_output_folder(options.output)
-        failed = run_cases(cases, model, options.output / "results.csv")
-    except HabitatPNIError as error:
-        _say(f"batch: {error}", sys.stderr)
-        return NOT_STARTED
+        run_cases(cases, model, options.output / "results.csv", rows)
+    except Exception as error:
+        _say(f"batch: {_one_line(error)}", sys.stderr)
+        return CASE_FAILED if rows else NOT_STARTED
+    failed = sum("error" in row for row in rows)
     _say(f"{len(cases) - failed} of {len(cases)} cases have a probability: {options.output / 'results.csv'}")
     return CASE_FAILED if failed else DONE
 
@@ -58,15 +60,14 @@ def read_cases(path):
     if (path / "cohort.csv").is_file():
         return _from_table(path / "cohort.csv")
     clinical = _clinical_table(path / "clinical.csv")
-    folders = sorted(p for p in path.iterdir() if p.is_dir() and not p.name.startswith("."))
+    folders = sorted(p for p in path.iterdir() if _is_folder(p) and not p.name.startswith("."))
     if not folders:
         raise CaseError(f"{path} holds no case: give each case a sub-folder with t2w, dwi, adc and roi")
-    return {folder.name: _kept(_from_folder, folder, clinical.get(folder.name, {})) for folder in folders}
+    return {folder.name: _kept(folder.name, _from_folder, folder, clinical.get(folder.name, {})) for folder in folders}
 
 
-def run_cases(cases, model, results):
-    """Take every case through the model, write the table after each, and return how many failed."""
-    rows = []
+def run_cases(cases, model, results, rows):
+    """Take every case through the model: add its row to `rows` and write the table, one case after the other."""
     for case_id, known in cases.items():
         try:
             if isinstance(known, CaseError):
@@ -75,15 +76,11 @@ def run_cases(cases, model, results):
             _say(f"{case_id}: {float(row['probability']):.4f}")
         except MissingDependencyError:
             raise
-        except HabitatPNIError as error:
-            row = {"error": str(error)}
-            _say(f"{case_id}: failed: {error}")
         except Exception as error:
-            row = {"error": f"unexpected {type(error).__name__}: {' '.join(str(error).split())}"}
+            row = {"error": _one_line(error)}
             _say(f"{case_id}: failed: {row['error']}")
         rows.append({"case_id": case_id, "model": model.name, "version": model.version, **row})
         _write_table(rows, results)
-    return sum("error" in row for row in rows)
 
 
 def _run_case(case_id, known, model):
@@ -131,6 +128,14 @@ def _from_folder(folder, clinical):
     return {**known, **extra, "clinical": {**clinical, **extra.get("clinical", {})}}
 
 
+def _is_folder(path):
+    """Whether it is a folder, or may be one: what cannot be looked at is a case that cannot be read."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return True
+
+
 def _file(folder, stems, suffixes):
     found = [path for stem in stems for suffix in suffixes if (path := folder / f"{stem}{suffix}").is_file()]
     if len(found) > 1:
@@ -160,7 +165,7 @@ def _clinical_table(path):
 
 
 def _from_table(path):
-    return {row["case_id"]: _kept(_from_row, row, path.parent) for row in _rows(path)}
+    return {row["case_id"]: _kept(row["case_id"], _from_row, row, path.parent) for row in _rows(path)}
 
 
 def _from_row(row, folder):
@@ -189,12 +194,20 @@ def _predictors(row):
     return {name: value for name, value in row.items() if name and name not in NO_PREDICTORS and value}
 
 
-def _kept(function, *arguments):
+def _kept(case_id, function, *arguments):
     """The result, or the error: one unreadable case must not stop the others."""
     try:
         return function(*arguments)
     except CaseError as error:
         return error
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        return CaseError(f"Case {case_id}: its files cannot be read ({reason}); check that you may open its folder")
+
+
+def _one_line(error):
+    """What went wrong; an error that nobody foresaw with its type."""
+    return str(error) if isinstance(error, HabitatPNIError) else f"unexpected {type(error).__name__}: {' '.join(str(error).split())}"
 
 
 def _write_table(rows, path):

@@ -49,6 +49,13 @@ CLASSES: dict[str, str] = {
     "qt.QSignalBlocker": _WRAPPED + "blocks signals while it lives",
 }
 
+PROPERTIES: dict[str, dict[str, str]] = {
+    "slicer.qSlicerScriptedLoadableModuleWidget": {
+        "isEntered": "Q_PROPERTY of qSlicerAbstractModuleWidget; Slicer's own modules read it without a call",
+    },
+}
+"""Listed as members only, because the listing was made from the class and not from an object of it."""
+
 MEMBERS: dict[str, dict[str, str]] = {
     "qt.QObject": {
         "deleteLater": "slot of every QObject; Slicer's own ScriptedLoadableModule tells callers to use it",

@@ -37,7 +37,7 @@ def take(folder: Path) -> list[Path]:
     try:
         for job in (panel.try_phantom, panel.run_all):
             job()
-            spin(lambda: not panel.busy, _PATIENCE_S)
+            spin(lambda: not panel.busy and not panel.state.busy, _PATIENCE_S)  # done, and painted
         if panel.state.analysis is None:
             raise RuntimeError(f"the panel gave no result; {_last_words()}")
         panel.parameters.surfaces = True

@@ -284,10 +284,10 @@ def selectModule(module: Any) -> None:
     name = module if isinstance(module, str) else module.name
     for other in _modules():
         panel = other.widgetRepresentation()
-        if panel.isEntered() and other.name != name:
+        if panel.isEntered and other.name != name:
             panel.exit()
     known = slicer.app.moduleManager().module(name)
-    if known is not None and not known.widgetRepresentation().isEntered():
+    if known is not None and not known.widgetRepresentation().isEntered:
         known.widgetRepresentation().enter()
     _window["module"] = name
 
@@ -295,6 +295,11 @@ def selectModule(module: Any) -> None:
 def selectedModule() -> str:
     """Name of the module that was selected last."""
     return str(_window["module"])
+
+
+def exit(status: int = 0) -> None:
+    """End the program with this exit code."""
+    raise SystemExit(status)
 
 
 class WaitCursor:

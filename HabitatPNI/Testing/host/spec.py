@@ -10,7 +10,7 @@ from typing import Any
 
 from PySide6 import QtCore
 
-from host.allowed import CLASSES, MEMBERS
+from host.allowed import CLASSES, MEMBERS, PROPERTIES
 
 LISTING: dict[str, dict[str, Any]] = json.loads(Path(__file__).with_name("listing.json").read_text(encoding="utf-8"))["classes"]
 QT_MODULES = ("QtCore", "QtGui", "QtWidgets", "QtSvg", "QtSvgWidgets", "QtUiTools", "QtNetwork")
@@ -46,7 +46,7 @@ def spec_of(name: str) -> Spec:
     entries = [entry, *([LISTING[f"qt.{base}"]] if (base := {"widget": "QWidget", "object": "QObject"}.get(entry["kind"])) else [])]
     extra = {member for owner in (name, "qt.QObject") for member in MEMBERS.get(owner, ()) if owner == name or entry["kind"] != "value"}
     members = frozenset(extra.union(*(e["members"] for e in entries)))
-    properties = frozenset().union(*(e.get("properties", ()) for e in entries))
+    properties = frozenset(PROPERTIES.get(name, ())).union(*(e.get("properties", ()) for e in entries))
     signals = frozenset().union(*(e.get("signals", ()) for e in entries))
     if "properties" not in entry and entry["kind"] != "value" and name.startswith("qt."):
         # No instance of it was there to ask when the listing was made, so PySide6 says which of its members are properties and signals.

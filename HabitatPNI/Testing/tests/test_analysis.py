@@ -85,7 +85,7 @@ def test_another_b_value_is_warned(phantom, quick_model, b, text):
 
 
 def test_a_b_value_too_far_is_refused_and_an_unknown_one_said(phantom, quick_model):
-    with pytest.raises(CaseError, match=r"DWI has b = 600 s/mm2, .* \(57% off\); more than 50% is refused"):
+    with pytest.raises(CaseError, match=r"DWI has b = 600 s/mm2, .* \(57% off\); more than 50% is refused: .*\(--dwi, --b-value\)$"):
         analyse(dataclasses.replace(phantom[0], b_values={"dwi": 600.0}), quick_model)
     assert any("b-value is not known" in w for w in analyse(dataclasses.replace(phantom[0], b_values={}), quick_model).warnings)
 
@@ -101,6 +101,18 @@ def test_an_absent_habitat_enters_at_the_training_mean(phantom, quick_model):
     assert any(w.startswith("Habitat 1 is absent in this case") for w in result.warnings)
     assert not any("rests on the clinical values alone" in w for w in result.warnings)
     assert json.dumps(result.to_dict(), allow_nan=False)
+
+
+def test_a_case_without_any_region_that_counts_says_first_that_the_images_did_not_enter(phantom, quick_model):
+    far = quick_model.imaging.habitats
+    centroids = ((-90.0, -90.0, -90.0), far.centroids[0], far.centroids[2])
+    imaging = dataclasses.replace(quick_model.imaging, habitats=HabitatCentroids(far.sequences, far.mean, far.scale, centroids))
+    terms = tuple(term for term in quick_model.terms if term.name != "radscore_tumour")
+    case = phantom[0].with_clinical({**phantom[0].clinical, "age": 96})
+    result = analyse(case, dataclasses.replace(quick_model, imaging=imaging, terms=terms))
+    sentence = "The images did not enter: none of the habitats that count was found; the probability rests on the clinical values alone"
+    assert result.warnings[0] == sentence
+    assert result.notice.startswith(f"{sentence}. ")
 
 
 def test_a_radscore_beyond_four_standard_deviations_is_warned(phantom, quick_model):

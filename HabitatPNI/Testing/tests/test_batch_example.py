@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import errno
 import json
+import os
 import runpy
 import shutil
 import subprocess
@@ -26,6 +28,17 @@ CLINICAL = {"age": 63, "mrt_stage": 2, "pi_rads": 4}
 
 def run(*arguments: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, str(SCRIPT), *map(str, arguments)], capture_output=True, text=True, check=False)
+
+
+def run_here(monkeypatch: pytest.MonkeyPatch, folder: Path) -> object:
+    """The script as `Slicer --python-script` runs it, on folder/cases: its exit code, None where it returned."""
+    arguments = [str(SCRIPT), str(folder / "cases"), "--model", "pca-pni-clinical", "--output", str(folder / "out")]
+    monkeypatch.setattr(sys, "argv", arguments)
+    try:
+        runpy.run_path(str(SCRIPT), run_name="__main__")
+    except SystemExit as stop:
+        return stop.code
+    return None
 
 
 def rows(folder: Path) -> dict[str, dict[str, str]]:
@@ -182,6 +195,59 @@ def test_a_wrong_case_json_fails_its_case_alone(script, tmp_path, text, message)
     cases = script.read_cases(tmp_path)
     assert str(cases["one"]) == message
     assert cases["two"] == {"t2w": tmp_path / "two" / "t2w.nrrd", "clinical": {}}
+
+
+@pytest.mark.parametrize("methods", [("is_file",), ("is_file", "is_dir")], ids=["files", "folder"])
+def test_a_case_whose_files_cannot_be_opened_fails_alone(tmp_path, monkeypatch, capsys, methods):
+    for name in ("a", "b"):
+        (tmp_path / "cases" / name).mkdir(parents=True)
+        (tmp_path / "cases" / name / "t2w.nrrd").touch()
+
+    def closed(original):
+        def look(self, *args, **kwargs):
+            if self.is_relative_to(tmp_path / "cases" / "a"):
+                raise PermissionError(errno.EACCES, "Permission denied", str(self))
+            return original(self, *args, **kwargs)
+
+        return look
+
+    for method in methods:
+        monkeypatch.setattr(Path, method, closed(getattr(Path, method)))
+    assert run_here(monkeypatch, tmp_path) == 1
+    first, second, last = capsys.readouterr().out.splitlines()
+    assert first == "a: failed: Case a: its files cannot be read (Permission denied); check that you may open its folder"
+    assert second.startswith("b: failed: ")
+    assert "Permission" not in second
+    assert last.startswith("0 of 2 cases")
+
+
+@pytest.mark.parametrize(
+    ("table_writes", "code", "said"),
+    [(0, 2, "Permission denied"), (2, 1, "batch: results.csv could not be written: No space left on device")],
+)
+def test_in_slicer_what_nobody_foresaw_ends_the_process_in_one_line(tmp_path, monkeypatch, capsys, table_writes, code, said):
+    codes, writes, replace = [], [], os.replace
+    monkeypatch.setattr(slicer, "app", object(), raising=False)
+    monkeypatch.setattr(slicer, "util", SimpleNamespace(exit=codes.append), raising=False)
+    for name in ("a", "b", "c"):
+        (tmp_path / "cases" / name).mkdir(parents=True)
+    if not table_writes:
+        monkeypatch.setattr(Path, "iterdir", lambda self: (_ for _ in ()).throw(PermissionError(errno.EACCES, "Permission denied")))
+
+    def full(source, target):
+        writes.append(target)
+        if len(writes) >= table_writes:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", full)
+    assert run_here(monkeypatch, tmp_path) is None
+    assert codes == [code]
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("batch: ")
+    assert said in line
+    assert "Traceback" not in line
+    assert len(writes) == table_writes
 
 
 def test_a_table_with_a_case_twice_is_refused(script, tmp_path):

@@ -123,6 +123,25 @@ def test_workflows_are_yaml_whose_actions_are_pinned_by_major_version(workflow):
     assert all("timeout-minutes" in job for job in values["jobs"].values())
 
 
+def commands(workflow: Path) -> str:
+    values = yaml.safe_load(workflow.read_bytes())
+    return "\n".join(step.get("run", "") for job in values["jobs"].values() for step in job["steps"])
+
+
+def test_a_package_index_of_its_own_never_has_to_hold_the_pinned_versions():
+    places = [commands(path) for path in (REPOSITORY / ".github" / "workflows").glob("*.yml")]
+    places.append((REPOSITORY / "Makefile").read_text(encoding="utf-8"))
+    lines = [line for text in places for line in text.splitlines() if "--index-url" in line and "constraints.txt" in line]
+    assert len(lines) == 2
+    assert all("--no-deps" in line for line in lines)
+
+
+def test_what_xvfb_run_needs_is_installed():
+    text = commands(REPOSITORY / ".github" / "workflows" / "slicer.yml")
+    assert "xvfb-run" in text
+    assert re.search(r"apt-get install.* xvfb .*\bxauth\b", text)
+
+
 def test_slicer_that_is_tested_is_the_oldest_supported():
     workflow = yaml.safe_load((REPOSITORY / ".github" / "workflows" / "slicer.yml").read_bytes())
     headless = re.search(r"slicer-core>=(\d+\.\d+)", (REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))

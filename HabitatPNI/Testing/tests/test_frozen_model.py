@@ -102,10 +102,14 @@ def test_an_altered_or_missing_card_is_named(folder):
 def test_another_schema_and_no_json(folder):
     path = folder / "model.json"
     path.write_text(path.read_text().replace("habitatpni-model-1", "habitatpni-model-9"))
-    with pytest.raises(ModelError, match="field schema is 'habitatpni-model-9'"):
+    with pytest.raises(ModelError, match="field schema is habitatpni-model-9, this version reads"):
         load_model(folder)
-    path.write_text("{")
-    with pytest.raises(ModelError, match=r"model\.json cannot be read"):
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "null", "\xff", "[" * 100_000])
+def test_model_file_that_is_no_json_object_is_damaged(folder, text):
+    (folder / "model.json").write_bytes(text.encode("latin-1"))
+    with pytest.raises(ModelError, match=rf"^Model {folder.name}: model\.json is damaged; install the model again$"):
         load_model(folder)
 
 

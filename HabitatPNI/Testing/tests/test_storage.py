@@ -64,3 +64,14 @@ def test_an_output_folder_that_is_a_file(tmp_path):
     with pytest.raises(OutputError, match="could not be written"), output_folder(tmp_path / "out") as temporary:
         (temporary / "a").write_text("1")
     assert (tmp_path / "out").read_text() == "a file"
+
+
+def test_a_folder_that_is_not_there_and_cannot_be_made_is_said(tmp_path):
+    (tmp_path / "file").write_text("")
+
+    def gone(path):
+        raise FileNotFoundError(2, "No such file or directory", str(path))
+
+    for path, write in ((tmp_path / "report.html", gone), (tmp_path / "file" / "report.html", lambda temporary: None)):
+        with pytest.raises(OutputError, match=r"^report\.html could not be written: there is no such folder.*; choose another folder$"):
+            write_file(path, write)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +13,7 @@ import SimpleITK as sitk
 
 from HabitatPNILib import preparation, workbench
 from HabitatPNILib.analysis import analyse
-from HabitatPNILib.errors import CaseError, ModelError, ProtocolError
+from HabitatPNILib.errors import CaseError, ModelError, ProtocolError, RequestError
 from HabitatPNILib.frozen_model import find_model
 from HabitatPNILib.workbench import Workbench, read_case
 
@@ -72,7 +74,6 @@ def test_step_by_step_gives_the_bits_of_one_analysis_and_registers_once(bench, a
         np.testing.assert_array_equal(pixels(found["files"]["images"][name]), sitk.GetArrayFromImage(image))
     np.testing.assert_array_equal(pixels(found["files"]["habitat_map"]), sitk.GetArrayFromImage(direct.habitat_map))
     np.testing.assert_array_equal(pixels(habitats["files"]["roi"]), sitk.GetArrayFromImage(direct.roi))
-    assert found["analysis"]["times"]["registration and preprocessing"] < 0.5
     assert json.dumps([registered, habitats, found], allow_nan=False)
 
 
@@ -195,24 +196,102 @@ def test_weights_from_a_file_on_the_net(monkeypatch, tmp_path):
     assert not weights_status("resnet18", f"file:{tmp_path / 'mine.pth'}").present
 
 
-def test_the_gpu_is_tried_again_after_its_memory_ended(bench, asked, made):
+FULL = "The GPU's memory is full: the network ran on the processor"
+
+
+@pytest.fixture
+def gpu(monkeypatch):
+    """A GPU that is full while ``full`` is set: everything else of it is the processor. Says how often a network was sent to it."""
     torch = pytest.importorskip("torch")
-    bench.warm(asked["model"])
-    ((key, (extractor, _)),) = bench._extractors.items()
-    network = extractor._network
+    state = {"full": True, "there": True, "tried": 0}
+    module_to, tensor_to = torch.nn.Module.to, torch.Tensor.to
 
-    class Full(torch.nn.Module):
-        def forward(self, batch):
-            raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+    def to(original, module):
+        def moved(self, *args, **kwargs):
+            if args[:1] != ("cuda",):
+                return original(self, *args, **kwargs)
+            state["tried"] += module
+            if state["full"]:
+                raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+            return self
 
-        def to(self, device):
-            return network.to(device)
+        return moved
 
-    extractor._network = Full()
-    bench._extractors[key] = extractor, "cuda"
-    value = bench.analyse(**asked, clinical={**made["clinical"], "age": 71})
-    assert "The GPU's memory is full: the network ran on the processor" in value["analysis"]["warnings"]
-    assert bench._extractors == {}
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: state["there"])
+    monkeypatch.setattr(torch.nn.Module, "to", to(module_to, True))
+    monkeypatch.setattr(torch.Tensor, "to", to(tensor_to, False))
+    return state
+
+
+def test_a_gpu_that_was_full_when_the_network_was_loaded_is_tried_again(asked, made, counted, gpu):
+    bench = Workbench()
+    asked = {**asked, "device": "cuda"}
+    bench.warm(asked["model"], "cuda")
+    assert gpu["tried"] == 1
+    first = bench.analyse(**asked, clinical=made["clinical"])["analysis"]
+    assert FULL in first["warnings"]
+    assert gpu["tried"] == 2
+
+    gpu["full"] = False
+    second = bench.analyse(**asked, clinical=made["clinical"])["analysis"]
+    assert FULL not in second["warnings"]
+    assert second["probability"] == first["probability"]
+    bench.analyse(**asked, clinical=made["clinical"])
+    assert (gpu["tried"], counted.count("analyse")) == (3, 2)
+
+
+def test_a_gpu_whose_memory_ends_while_the_network_computes_is_tried_again(asked, made, gpu):
+    bench = Workbench()
+    asked = {**asked, "device": "cuda"}
+    gpu["full"] = False
+    bench.warm(asked["model"], "cuda")
+    gpu["full"] = True
+    assert FULL in bench.analyse(**asked, clinical=made["clinical"])["analysis"]["warnings"]
+    gpu["full"] = False
+    assert FULL not in bench.analyse(**asked, clinical=made["clinical"])["analysis"]["warnings"]
+    assert gpu["tried"] == 2
+
+
+def test_without_a_gpu_the_network_and_the_analysis_are_kept(asked, made, counted, gpu):
+    bench = Workbench()
+    gpu["there"] = False
+    for _ in range(2):
+        warnings = bench.analyse(**asked, device="cuda", clinical=made["clinical"])["analysis"]["warnings"]
+        assert "No GPU that can be used was found: the network ran on the processor" in warnings
+    assert (counted.count("analyse"), len(bench._extractors), gpu["tried"]) == (1, 1, 0)
+
+
+@pytest.mark.parametrize("name", ["report.html", "Case 1.5 (v2.1).html"])
+def test_what_a_worker_that_was_ended_left_beside_the_report_is_removed(bench, asked, made, tmp_path, name):
+    path = tmp_path / "reports" / name
+    half = "lambda temporary: (temporary.write_bytes(b'half'), os._exit(9))"
+    ended = f"import os; from pathlib import Path; from HabitatPNILib.storage import write_file; write_file(Path({str(path)!r}), {half})"
+    library = Path(workbench.__file__).parents[1]
+    assert subprocess.run([sys.executable, "-c", ended], cwd=library, check=False).returncode == 9
+    assert len(list(path.parent.iterdir())) == 1
+    own = path.with_name(f".{path.stem}.old.html")
+    own.touch()
+    bench.report(**{k: v for k, v in asked.items() if k != "folder"}, clinical=made["clinical"], path=str(path))
+    assert {p.name for p in path.parent.iterdir()} == {name, own.name}
+
+
+@pytest.mark.parametrize(
+    ("case", "text"),
+    [
+        ([1], "a case that is not a JSON object"),
+        ({"case_id": "1"}, "whose images is missing or of the wrong type"),
+        ({"images": {}}, "whose case_id is missing or of the wrong type"),
+        ({"case_id": "1", "images": ["t2w.nrrd"]}, "whose images is missing"),
+        ({"case_id": "1", "images": {"t2w": 3}}, "whose images is missing"),
+        ({"case_id": "1", "images": {}, "mask": 3, "drawn_on": ["t2w"]}, "whose mask and drawn_on is missing"),
+        ({"case_id": "1", "images": {}, "b_values": {"dwi": "1400"}}, "whose b_values is missing"),
+        ({"case_id": "1", "images": {}, "phantom": 1}, "whose phantom is missing"),
+    ],
+)
+def test_a_case_that_is_none_is_a_wrong_request(bench, asked, case, text):
+    for command in (bench.register, bench.habitats, bench.analyse):
+        with pytest.raises(RequestError, match=text):
+            command(**{**asked, "case": case})
 
 
 def test_a_read_case_is_a_phantom_only_when_it_says_so(made):

@@ -59,6 +59,9 @@ for line in sys.stdin:
         child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
         say(id=number, type="progress", fraction=0.1, message=f"{os.getpid()} {child.pid}")
         time.sleep(60)
+    elif what == "list":
+        os.write(1, b"[1]\n")
+        say(id=number, type="progress", fraction=0.5, message="half")
     elif what == "late":
         time.sleep(0.3)
         say(id=number, type="result", value={})

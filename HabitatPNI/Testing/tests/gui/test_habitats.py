@@ -46,6 +46,8 @@ def test_table_shows_every_habitat_with_its_colour(opened):
     colour = table.item(0, 0).icon().pixmap(14, 14).toImage().pixelColor(7, 7)
     assert colour.name() == "#d55e00"
     assert table.enabled
+    assert table.horizontalHeaderItem(6).text() == "ADC\n(1e-6 mm\u00b2/s)"
+    assert "(1 mm)" in ui.habitatsGridLabel.text
     section.refresh(State(habitats=HABITATS, stale=Stale(habitats=True)))
     assert not table.enabled
 

@@ -101,6 +101,22 @@ def test_slider_fades_from_fixed_to_registered(open_section):
     assert len(of_class(slicer.mrmlScene, "vtkMRMLSliceCompositeNode")) >= 1
 
 
+def test_files_of_a_volume_are_read_once(open_section, monkeypatch):
+    from HabitatPNILib.gui import images
+
+    section, panel, ui = open_section("images")
+    asked = []
+    monkeypatch.setattr(images, "guess_b_value", asked.append)
+    panel.parameters.dwi = volume("Diffusion")
+    for _ in range(3):
+        section.refresh(State())
+    assert len(asked) == 1
+    panel.parameters.dwi.SetAttribute("b_value", "800")
+    section.refresh(State())
+    assert len(asked) == 2
+    assert ui.imagesBValueSpinBox.maximum == 20000
+
+
 def test_section_stands_a_scene_that_closes(open_section):
     section, panel, ui = open_section("images")
     section.release()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import shutil
 import subprocess
 import sys
 import tempfile
+import weakref
 from pathlib import Path
 
 import host
@@ -17,7 +19,7 @@ from host import dialogs, signals, strict
 from host.module import close_module, open_module, select_another_module, select_module, spin
 from host.slicer_packaging import pip
 
-from HabitatPNILib.gui import process
+from HabitatPNILib.gui import jobs, process, run_bar
 from HabitatPNILib.gui.commands import PHANTOM_MODEL
 
 MODULE = Path(__file__).resolve().parents[3]
@@ -195,7 +197,8 @@ def test_the_button_is_cancel_and_inputs_are_locked_while_it_runs(ready, answers
 
 
 @pytest.mark.parametrize("stage", ["at once", "export", "start", "compute", "load"])
-def test_cancel_leaves_the_scene_as_it_was(ready, answers, stage):
+def test_cancel_leaves_the_scene_as_it_was(ready, answers, stage, monkeypatch):
+    monkeypatch.setattr(run_bar, "_DOUBLE_CLICK_S", -1.0)
     (answers / "delay").write_text("5" if stage == "compute" else "0.1")
     if stage == "start":
         ready.worker.close()
@@ -373,6 +376,182 @@ def test_saved_and_loaded_the_panel_is_repainted_from_nodes_alone(analysed, tmp_
     assert not analysed.worker.alive
 
 
+def test_a_scene_loaded_beside_an_open_case_changes_nothing_of_it(analysed, tmp_path):
+    other = slicer.vtkMRMLScene()
+    other.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "unrelated")
+    assert other.Commit(str(tmp_path / "other.mrml"))
+    before = {name: analysed.parameters.getValue(name) for name in analysed.parameters.allParameters}
+    slicer.mrmlScene.SetURL(str(tmp_path / "other.mrml"))
+    assert slicer.mrmlScene.Import()
+    spin(None, 0.1)
+    assert slicer.mrmlScene.GetFirstNodeByName("unrelated") is not None
+    assert {name: analysed.parameters.getValue(name) for name in before} == before
+    assert analysed.ui.imagesAdcSelector.currentNode() is analysed.parameters.adc
+    assert not any(vars(analysed.state.stale).values())
+
+
+def test_a_job_that_ends_while_a_scene_is_imported_or_another_module_is_open_keeps_its_result(ready, answers, opened):
+    (answers / "delay").write_text("0.2")
+    host.click(ready.ui.runAllButton)
+    select_another_module(opened)
+    spin(lambda: "pretending" in ready.ui.stageLabel.text)
+    slicer.mrmlScene.InvokeEvent(slicer.vtkMRMLScene.StartImportEvent)
+    assert ready.parameters is None
+    finish(ready)
+    slicer.mrmlScene.InvokeEvent(slicer.vtkMRMLScene.EndImportEvent)
+    spin(None, 0.05)
+    assert ready.state.analysis is not None
+    assert not any(vars(ready.state.stale).values())
+
+
+def test_earlier_wrappers_of_the_parameter_node_are_let_go(panel, opened):
+    earlier = []
+    for event in (None, slicer.vtkMRMLScene.StartImportEvent, None):
+        earlier.append(weakref.ref(panel.parameters))
+        if event is None:
+            select_another_module(opened)
+            select_module(opened)
+        else:
+            slicer.mrmlScene.InvokeEvent(event)
+            slicer.mrmlScene.InvokeEvent(slicer.vtkMRMLScene.EndImportEvent)
+        spin(None, 0.05)
+    earlier.append(weakref.ref(panel.parameters))
+    slicer.mrmlScene.Clear()
+    spin(None, 0.05)
+    gc.collect()
+    assert [wrapper() for wrapper in earlier] == [None] * 4
+    assert panel.parameters is not None
+
+
+def test_a_deleted_choice_leaves_its_place_empty(ready):
+    parameters = ready.parameters
+    slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "another outline")
+    spin(None, 0.05)
+    for name in ("adc", "segmentation"):
+        slicer.mrmlScene.RemoveNode(getattr(parameters, name))
+        assert getattr(parameters, name) is None
+        spin(None, 0.05)
+        assert getattr(parameters, name) is None
+    assert parameters.segmentID == ""
+    assert parameters.dwi is not None
+    assert ready.ui.imagesAdcSelector.currentNode() is None
+    assert ready.ui.tumourSegmentSelector.currentNode() is None
+    assert ready.ui.imagesStateLabel.text == "Choose a volume for ADC."
+
+
+def test_a_proposal_that_fails_goes_to_the_log_and_the_panel_goes_on(panel, monkeypatch, caplog):
+    def broken():
+        raise OSError("unreadable")
+
+    monkeypatch.setattr(panel, "guess_inputs", broken)
+    slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "axial t2")
+    panel.parameters.model = "small"
+    spin(None, 0.05)
+    assert panel.state.model.name == "small"
+    assert "unreadable" in caplog.text
+    panel.parameters.model = ""
+    spin(None, 0.05)
+    assert panel.state.model is None
+
+
+def test_a_command_that_cannot_be_made_is_an_error_and_the_panel_is_free(ready, monkeypatch):
+    def full(_folder):
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(jobs, "_outputs", full)
+    dialogs.answer_with("Ok")
+    host.click(ready.ui.runAllButton)
+    finish(ready)
+    spin(lambda: dialogs.shown)
+    assert "unexpected error (OSError)" in dialogs.shown[0].text
+    assert not ready.busy
+    assert ready.ui.runAllButton.text == "Run all"
+
+
+def test_a_double_click_on_run_all_starts_once_and_cancels_nothing(ready, answers):
+    (answers / "delay").write_text("0.6")
+    host.click(ready.ui.runAllButton)
+    host.click(ready.ui.runAllButton)
+    assert ready.busy
+    finish(ready)
+    assert ready.state.analysis is not None
+
+
+def test_run_all_after_the_slider_was_moved_shows_the_new_result(analysed):
+    view = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLSliceCompositeNode")
+    analysed.ui.imagesFadeSlider.setValue(0.5)
+    assert view.GetForegroundOpacity() == pytest.approx(0.5)
+    host.click(analysed.ui.runAllButton)
+    finish(analysed)
+    assert analysed.ui.imagesFadeSlider.value == 0.0
+    assert view.GetBackgroundVolumeID() == analysed.parameters.registered.GetID()
+
+
+def test_try_it_again_replaces_the_earlier_phantom_but_no_outline_of_the_user(ready):
+    def count(kind):
+        return slicer.mrmlScene.GetNumberOfNodesByClass(kind)
+
+    before = count("vtkMRMLScalarVolumeNode"), count("vtkMRMLSegmentationNode")
+    ready.try_phantom()
+    finish(ready)
+    assert (count("vtkMRMLScalarVolumeNode"), count("vtkMRMLSegmentationNode")) == before
+    assert ready.parameters.segmentation.GetScene() is slicer.mrmlScene
+    host.click(ready.ui.tumourNewButton)
+    own = ready.parameters.segmentation
+    ready.try_phantom()
+    finish(ready)
+    assert own.GetScene() is slicer.mrmlScene
+    assert ready.parameters.segmentation is not own
+
+
+def test_an_outline_too_small_or_beside_the_images_is_refused_at_once(ready):
+    segment = ready.parameters.segmentation.GetSegmentation()
+    ready.parameters.segmentID = segment.AddEmptySegment("none", "none")
+    spin(None, 0.05)
+    dialogs.answer_with("Ok", "Ok")
+    host.click(ready.ui.runAllButton)
+    assert "The segment is empty" in dialogs.shown[0].text
+    away = vtk.vtkMatrix4x4()
+    away.SetElement(0, 3, 500.0)
+    transform = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode")
+    transform.SetMatrixTransformToParent(away)
+    ready.parameters.segmentID = segment.GetNthSegmentID(0)
+    ready.parameters.segmentation.SetAndObserveTransformNodeID(transform.GetID())
+    ready.find_habitats()
+    assert "lies outside the" in dialogs.shown[1].text
+    assert not ready.busy
+
+
+def test_results_of_the_module_are_refused_as_inputs(analysed):
+    parameters, result = analysed.parameters, analysed.parameters.registered
+    parameters.t2w, parameters.segmentation = result, parameters.habitats
+    spin(None, 0.05)
+    assert analysed.ui.imagesStateLabel.text == "T2W: this is a result of HabitatPNI; choose the original volume."
+    assert analysed.ui.tumourStateLabel.text == "This is a result of HabitatPNI; choose the original outline."
+    dialogs.answer_with("Ok")
+    host.click(analysed.ui.runAllButton)
+    assert not analysed.busy
+
+
+def test_a_volume_in_the_place_of_another_is_pointed_out_and_not_refused(ready):
+    assert ready.ui.imagesStateLabel.text == ""
+    ready.parameters.adc.SetName("AX T2W TSE")
+    ready.parameters.fade = 0.1
+    spin(None, 0.05)
+    assert ready.ui.imagesStateLabel.text == "The volume chosen as ADC is called AX T2W TSE: check the choice."
+    assert ready.ui.imagesStateLabel.styleSheet
+    assert ready.state.needs.result == ()
+
+
+def test_a_closed_window_of_the_model_ignores_late_answers(ready):
+    host.click(ready.ui.modelInfoButton)
+    info = ready._bar._info
+    info.close()
+    slicer.app.processEvents()
+    info._show_weights({"needed": False, "present": True})
+    assert info._weights is None
+
+
 def test_two_cycles_leave_no_observer_behind(answers, clean):
     changed = slicer.vtkMRMLVolumeNode.ImageDataModifiedEvent
     closing = (slicer.vtkMRMLScene.StartCloseEvent, slicer.vtkMRMLScene.EndImportEvent)
@@ -415,6 +594,11 @@ def test_reload_makes_the_panel_anew(answers, clean):
         assert widget.panel is None
         assert sys.modules["HabitatPNILib.gui.panel"] is not before
         assert again.panel.state.model.name == "small"
+        again.panel.ui.modelComboBox.setCurrentIndex(0)
+        again.panel.ui.imagesBValueSpinBox.setValue(1400)
+        assert again.panel.parameters.dwiBValue == 1400
+        widget.enter()  # of the old half nothing is asked any more
+        widget.exit()
         assert widget.Observations == []
         close_module(again)
     finally:
@@ -459,3 +643,17 @@ def test_the_card_tells_the_weights(ready):
     assert "Made for tests" in info.card.plainText
     assert "Research use only" in info.head.text
     assert not info.download_button.visible
+
+
+def test_the_self_test_is_skipped_with_a_message_where_packages_are_missing(opened, monkeypatch):
+    import HabitatPNI
+
+    shown = []
+
+    def run(_self):
+        raise ModuleNotFoundError("No module named 'torch'", name="torch")
+
+    monkeypatch.setattr(HabitatPNI.HabitatPNITest, "_phantom_patient", run)
+    monkeypatch.setattr(HabitatPNI.HabitatPNITest, "delayDisplay", lambda _self, message: shown.append(message))
+    HabitatPNI.HabitatPNITest().runTest()
+    assert shown == ["Test skipped: No module named 'torch'"]

@@ -70,6 +70,30 @@ def test_lines_and_characters_cut_in_two_are_put_together(ask):
     assert ask("split").results == [{"text": "µ²—日本"}]
 
 
+def test_an_exception_in_a_callback_loses_no_later_line(worker, caplog):
+    first, second = Answers(), Answers()
+
+    def broken(*_values):
+        raise ValueError("in a callback")
+
+    worker.start({"command": "list"}, broken, broken, broken, background=True)
+    worker.start({"command": "echo"}, broken, *second.callbacks[1:])
+    spin(lambda: second.ended)
+    assert second.results
+    assert caplog.text.count("in a callback") >= 2
+    worker.start({"command": "die"}, broken, broken, broken, background=True)
+    worker.start({"command": "echo"}, *first.callbacks)
+    spin(lambda: first.ended)
+    assert first.errors[0][0] == DIED
+
+
+def test_a_command_that_is_no_json_leaves_the_worker_free(worker, ask):
+    with pytest.raises(TypeError):
+        worker.start({"command": "echo", "text": object()}, *Answers().callbacks)
+    assert not worker.busy
+    assert ask("echo").results
+
+
 def test_an_error_comes_with_kind_line_and_detail(worker, ask):
     assert ask("fail").errors == [("CaseError", "Case 1: no", "Traceback")]
     assert ask("echo").results

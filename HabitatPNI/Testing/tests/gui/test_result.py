@@ -99,6 +99,18 @@ def test_nomogram_is_drawn_as_wide_as_the_section_and_enlarged(opened, analysis,
     assert section._window is None
 
 
+def test_images_that_did_not_enter_raise_the_alarm_and_a_radscore_is_explained(opened, values):
+    section, _panel, ui = opened
+    section.refresh(State(analysis=values))
+    calm = ui.resultNoticeLabel.styleSheet
+    assert not ui.resultRadscoreLabel.isVisible()
+    radscore = {**values["contributions"][0], "name": "radscore_habitat1", "label": "Radscore habitat 1", "imputed": True}
+    section.refresh(State(analysis={**values, "contributions": [*values["contributions"], radscore]}))
+    assert ui.resultNoticeLabel.text.startswith("Not an answer of the images\n")
+    assert ui.resultNoticeLabel.styleSheet != calm
+    assert ui.resultRadscoreLabel.isVisible()
+
+
 @pytest.mark.parametrize("text", ["", "no base64!", "aGFiaXRhdA=="])
 def test_nomogram_that_is_none_is_left_out(opened, values, text):
     section, panel, ui = opened

@@ -38,10 +38,10 @@ def result(**changes):
         "notice": "Demonstration model.",
         "research_use_only": "Research use only.",
         "contributions": [
-            {"label": "Age", "text": "63 years", "log_odds": 0.691, "imputed": False},
-            {"label": "Radscore habitat 1", "text": "-1.995", "log_odds": -1.2, "imputed": False},
-            {"label": "PI-RADS", "text": "4", "log_odds": -0.001, "imputed": False},
-            {"label": "Radscore habitat 2", "text": "0.1", "log_odds": 0.0, "imputed": True},
+            {"name": "age", "label": "Age", "text": "63 years", "log_odds": 0.691, "imputed": False},
+            {"name": "radscore_habitat1", "label": "Radscore habitat 1", "text": "-1.995", "log_odds": -1.2, "imputed": False},
+            {"name": "pi_rads", "label": "PI-RADS", "text": "4", "log_odds": -0.001, "imputed": False},
+            {"name": "radscore_habitat2", "label": "Radscore habitat 2", "text": "0.1", "log_odds": 0.0, "imputed": True},
         ],
         "habitats": [
             {"label": 1, "voxels": 1056, "share": 0.3717, "volume_ml": 1.056, "means": {"adc": 736.71, "t2w": 180.3}, "absent": False},
@@ -57,7 +57,10 @@ def result(**changes):
 
 def test_accepted_registration_says_shift_rotation_and_metric():
     line = texts.registration_line(registration())
-    assert line == "Accepted: shift 3.1 mm, rotation 1.1\u00b0, mutual information 0.410 \u2192 0.634 nats (higher is better)."
+    assert line == "Accepted: shift 3.1 mm, rotation 1.1\u00b0; the images fit better than before."
+    assert "0.410 \u2192 0.634 nats" in texts.registration_help(registration())
+    worse = texts.registration_line(registration(metric_before=0.7))
+    assert worse.endswith("the images do not fit better than before.")
 
 
 def test_rotation_is_the_angle_of_the_whole_transform():
@@ -79,7 +82,8 @@ def test_refused_registration_says_why_and_what_was_found():
 
 def test_habitat_table_has_a_column_for_every_sequence_and_names_absence():
     habitats = result()["habitats"]
-    assert [title for title, _help in texts.habitat_columns(habitats)] == ["Habitat", "Voxels", "Share", "mL", "T2W", "ADC"]
+    titles = [title for title, _help in texts.habitat_columns(habitats)]
+    assert titles == ["Habitat", "Voxels", "Share", "mL", "T2W", "ADC\n(1e-6 mm\u00b2/s)"]
     sequences = texts.shown_sequences(habitats)
     assert texts.habitat_row(habitats[0], sequences) == ("Habitat 1", "1056", "37.2 %", "1.06", "180.3", "736.7")
     assert texts.habitat_row(habitats[1], sequences) == ("Habitat 2 (absent)", "0", "0.0 %", "0.00", "none", "none")
@@ -117,6 +121,7 @@ def test_text_of_a_result_has_the_notice_right_under_the_number():
     assert lines[2] == "Do not use this number: Demonstration model. Research use only."
     assert "- Habitat 1: 1056 voxels, 37.2 %, 1.06 mL; mean T2W 180.3, ADC 736.7" in lines
     assert lines[-2:] == ["1 warning:", "- The DWI's b-value is not known"]
+    assert "Mutual information" in "\n".join(lines)
 
 
 def test_text_of_a_clinical_result_leaves_out_what_it_has_not():
@@ -135,11 +140,42 @@ def test_clinical_value_is_missing_good_cautioned_or_impossible():
     caution = texts.field_state(AGE, "96")
     assert caution.error == ""
     assert caution.caution == "Age 96 years lies outside the training range 44 to 94: the probability is an extrapolation"
-    assert texts.field_state(AGE, "200").error == "age=200 is impossible; Age lies between 18 and 120 years"
-    assert texts.field_state(AGE, "old").error == "age=old is not a number; give Age in years"
+    assert texts.field_state(AGE, "200").error == "Age 200 is impossible: 18 to 120 years"
+    assert texts.field_state(AGE, "old").error == "Age old is not a number; give it in years"
 
 
 def test_fields_say_range_and_meaning():
     assert texts.field_hint(AGE) == "44 to 94 in training"
     assert texts.field_help(AGE) == "Age at the MRI examination; training range 44 to 94 years, possible 18 to 120 years"
     assert texts.field_help(MRT_STAGE) == MRT_STAGE.help
+
+
+@pytest.mark.parametrize(
+    ("message", "shown"),
+    [
+        ("Case 1: no ADC image; give it (--adc)", "No ADC image; give it"),
+        ("Case 1: ADC shows (--adc) nothing (100 to 3500)", "ADC shows nothing (100 to 3500)"),
+        ("Case 1: t2w.nrrd is damaged", "t2w.nrrd is damaged"),
+        ("Case 12: no ADC image", "Case 12: no ADC image"),
+        ("Weights are missing; download them (habitatpni weights download resnet18): 40 MB", "Weights are missing; download them: 40 MB"),
+    ],
+)
+def test_errors_are_shown_without_the_case_and_the_command_line(message, shown):
+    assert texts.for_panel(message) == shown
+
+
+def test_a_result_without_a_region_that_counts_raises_the_alarm():
+    values = result(provenance={"choices": [{"item": "phantom"}]})
+    assert not texts.is_alarm(values)
+    for item in values["contributions"]:
+        item["imputed"] = item["name"].startswith("radscore_")
+    assert texts.is_alarm(values)
+    assert texts.notice(values)[0] == "Not an answer of the images"
+
+
+def test_what_a_radscore_is_and_where_voxels_are_counted_is_said():
+    assert "log odds" in texts.radscore_line(result())
+    assert texts.radscore_line(result(contributions=[])) == ""
+    line = "Counted on the analysis grid (1 mm), not on the grid of the image that the outline was drawn on."
+    assert texts.grid_line(result()["habitats"]) == line
+    assert texts.grid_line(result()["habitats"][1:]) == ""

@@ -199,3 +199,36 @@ def test_section_stands_a_scene_that_closes(opened):
     section.refresh(State())
     ui.tumourNewButton.click()
     assert not ui.tumourNewButton.enabled
+
+
+def test_outline_makes_way_for_every_new_result_once_and_comes_back_when_the_section_is_opened(opened):
+    section, panel, ui = opened
+    panel.parameters.t2w, node = outline()
+    panel.parameters.segmentation, panel.parameters.segmentID = node, "tumour"
+    state = State(inputs=Inputs(segmentation=True, segment="tumour"))
+    display = node.GetDisplayNode()
+    section.refresh(state)
+    assert display.GetVisibility()
+    for _result in range(2):
+        panel.parameters.habitats = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "Habitats")
+        section.refresh(replace(state, busy=True))
+        assert display.GetVisibility()
+        section.refresh(state)
+        assert not display.GetVisibility()
+        assert ui.tumourButton.collapsed
+        ui.tumourButton.collapsed = False
+        assert display.GetVisibility()
+        section.refresh(state)
+        assert display.GetVisibility()
+
+
+def test_outline_that_the_user_hid_stays_hidden(opened):
+    section, panel, ui = opened
+    panel.parameters.t2w, node = outline()
+    panel.parameters.segmentation, panel.parameters.segmentID = node, "tumour"
+    node.GetDisplayNode().SetVisibility(False)
+    panel.parameters.habitats = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "Habitats")
+    section.refresh(State(inputs=Inputs(segmentation=True, segment="tumour")))
+    ui.tumourButton.collapsed = True
+    ui.tumourButton.collapsed = False
+    assert not node.GetDisplayNode().GetVisibility()

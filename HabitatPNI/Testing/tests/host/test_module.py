@@ -89,7 +89,7 @@ def test_life_of_a_module(toy, tmp_path):
     assert slicer.util.getModuleWidget("Toy") is toy
     assert slicer.util.getModuleLogic("Toy") is toy.logic
     assert toy.resourcePath("x.txt") == str(tmp_path / "Resources" / "x.txt")
-    assert toy.parent.isEntered()
+    assert toy.parent.isEntered is True
     assert toy.label.visible
     slicer.util.selectModule("Data")
     slicer.util.selectModule("Toy")

@@ -41,3 +41,16 @@ def test_an_outline_elsewhere_is_refused_naming_the_case(phantom):
     moved.SetSpacing([s * 1.3 for s in moved.GetSpacing()])
     with pytest.raises(CaseError, match=r"^Case 12: The ROI is on the grid of none"):
         case_from_outline(case.images, moved, case_id="12")
+
+
+def test_t2w_and_adc_in_each_others_place_are_refused(phantom):
+    images = dict(phantom[0].images)
+    images["t2w"], images["adc"] = images["adc"], images["t2w"]
+    with pytest.raises(CaseError, match=r"^Case 12: T2W lies on the DWI's grid and ADC does not: were T2W and ADC swapped\?"):
+        case_from_outline(images, case_id="12")
+
+
+def test_images_resampled_to_one_grid_are_taken(phantom):
+    images = phantom[0].images
+    common = {name: image if name == "t2w" else sitk.Resample(image, images["t2w"]) for name, image in images.items()}
+    assert set(case_from_outline(common).images) == set(images)

@@ -11,6 +11,7 @@ from pydicom.uid import generate_uid
 from HabitatPNILib.errors import Cancelled, CaseError
 from HabitatPNILib.geometry import same_grid
 from HabitatPNILib.imaging.dicom import read_dicom_case
+from HabitatPNILib.imaging.dicom_select import described_kind
 from HabitatPNILib.protocol import DiffusionSection
 
 LESION = "prostate_labels_NC/ProstateX-{}_lesion_human.nii.gz"
@@ -374,3 +375,22 @@ def test_cancel(maker, tmp_path):
 
     with pytest.raises(Cancelled):
         read_dicom_case(maker.examination(tmp_path), progress=stop)
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("T2W_Smith_Roland_B1964", "t2w"),
+        ("PT-B1001 T2 axial", "t2w"),
+        ("PT-B1001 T1 vibe", "other"),
+        ("PT-B1001 ADC", "adc"),
+        ("DWI b1400 fused T2", "dwi"),
+        ("10002_1000002_hbv", "dwi"),
+        ("CALC_BVAL", "dwi"),
+        ("b_800", "dwi"),
+        ("T2 ax FLAIR", "other"),
+        ("T2* map", "other"),
+    ],
+)
+def test_words_go_before_what_may_be_a_code(text, kind):
+    assert described_kind(text) == kind

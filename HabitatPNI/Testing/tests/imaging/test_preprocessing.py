@@ -14,7 +14,7 @@ from HabitatPNILib.protocol import PreprocessingSection
 COSINE, SINE = np.cos(np.radians(12)), np.sin(np.radians(12))
 DIRECTION = [1, 0, 0, 0, COSINE, -SINE, 0, SINE, COSINE]
 SEQUENCES = ("t2w", "dwi", "adc")
-OFFSET = {"t2w": 0.0, "dwi": 10.0, "adc": 20.0}
+OFFSET = {"t2w": 0.0, "dwi": 10.0, "adc": 900.0}
 
 
 def grid(size, spacing, centre=(0.0, 0.0, 0.0)) -> sitk.Image:
@@ -202,6 +202,20 @@ def test_an_outline_as_large_as_the_gland_is_questioned():
 
 
 def test_an_outline_where_adc_shows_no_tissue_is_refused():
-    for adc in (lambda p: -plane(p) - 100, lambda p: np.where(ball(14.0)(p), -20.0, plane(p))):
+    for adc in (lambda p: -plane(p) - 1000, lambda p: np.where(ball(14.0)(p), -920.0, plane(p))):
         with pytest.raises(CaseError, match=r"Case c: ADC is 0 or negative in most of the ROI, which is no tissue"):
             preprocess(make_case(adc_function=adc), SEQUENCES, "dwi", {}, PreprocessingSection())
+
+
+@pytest.mark.parametrize("value", [60.0, 3700.0])
+def test_an_adc_that_no_tissue_has_is_refused(value):
+    case = make_case(adc_function=lambda p: plane(p) / 100 + value - OFFSET["adc"])
+    with pytest.raises(CaseError, match=r"^Case c: ADC has a median of \d+ x 1e-6 mm2/s in the ROI, which no tissue has \(100 to 3500\)"):
+        preprocess(case, SEQUENCES, "dwi", {}, PreprocessingSection())
+
+
+@pytest.mark.parametrize(("value", "said"), [(200.0, True), (400.0, False), (2400.0, False), (2900.0, True)])
+def test_an_adc_that_few_tumours_have_is_said(value, said):
+    case = make_case(adc_function=lambda p: plane(p) / 100 + value - OFFSET["adc"])
+    warnings = preprocess(case, SEQUENCES, "dwi", {}, PreprocessingSection()).warnings
+    assert any("unusual for a tumour" in w for w in warnings) is said

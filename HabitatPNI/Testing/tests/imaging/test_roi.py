@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from scipy.spatial.transform import Rotation
 
 from HabitatPNILib.errors import CaseError
 from HabitatPNILib.imaging.dicom import read_dicom_case
@@ -59,7 +60,7 @@ def test_plain_label_map(tmp_path):
         read_roi(tmp_path / "a.nii.gz", "7")
     with pytest.raises(CaseError) as error:
         read_roi(tmp_path / "a.nii.gz")
-    expected = "is a label map of several labels (1, 2); choose one with --roi-segment LABEL, or --roi-segment all to take them together"
+    expected = "is a label map of several labels (1, 2); choose one, or take them together (--roi-segment LABEL or all)"
     assert str(error.value) == f"The ROI file a.nii.gz {expected}"
 
 
@@ -135,7 +136,7 @@ def test_slicer_segments_by_name_and_id(tmp_path):
     assert array(read_roi(path, "tumour")).sum() == 72
     assert array(read_roi(path, "Segment_2")).sum() == 9
     with pytest.raises(
-        CaseError, match=r"a\.seg\.nrrd holds 2 segments \(Tumour, Urethra\); choose one with --roi-segment NAME, or --roi-segment all"
+        CaseError, match=r"holds 2 segments \(Tumour, Urethra\); choose one, or take them together \(--roi-segment NAME or all\)$"
     ):
         read_roi(path)
     assert array(read_roi(path, "all")).sum() == 72 + 9
@@ -313,7 +314,7 @@ def test_dicom_seg_lies_on_its_series(segmented):
     assert np.array_equal(array(place_roi(read_roi(seg, "2"), t2w)[0]), zone)
     assert np.array_equal(array(place_roi(read_roi(seg, "all"), t2w)[0]), np.maximum(tumour, zone))
     with pytest.raises(
-        CaseError, match=r"seg\.dcm holds 2 segments \(Tumour, Zone\); choose one with --roi-segment NAME, or --roi-segment all"
+        CaseError, match=r"seg\.dcm holds 2 segments \(Tumour, Zone\); choose one, or take them together \(--roi-segment NAME or all\)$"
     ):
         read_roi(seg)
     with pytest.raises(CaseError, match="no segment Gland; it holds: Tumour, Zone"):
@@ -380,3 +381,25 @@ def test_what_is_no_outline(segmented, tmp_path):
         with pytest.raises(CaseError, match=r"seg\.dcm is (neither|a damaged)") as error:
             read_roi(seg, "Tumour")
         assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("angles", [(0, 0, 0), (7, -5, 11), (30, 20, -10)])
+def test_an_oversampled_outline_is_placed_alike_whatever_the_last_bits_of_its_header(angles):
+    """Its voxel edges lie on the image's voxel centres, as Slicer's oversampling factor 2 puts them."""
+    image = grid(spacing=(1.0, 1.0, 1.0))
+    direction = Rotation.from_euler("xyz", angles, degrees=True).as_matrix()
+    image.SetDirection(direction.ravel().tolist())
+    fine = np.zeros([2 * n for n in reversed(image.GetSize())], np.uint8)
+    fine[3:12, 9:30, 11:28] = 1
+    roi = sitk.GetImageFromArray(fine)
+    roi.SetDirection(image.GetDirection())
+    roi.SetSpacing((0.5, 0.5, 0.5))
+    roi.SetOrigin(image.TransformContinuousIndexToPhysicalPoint((-0.25, -0.25, -0.25)))
+    placed = []
+    for jitter in (-4e-16, 0.0, 4e-16):
+        other = sitk.Image(roi)
+        other.SetDirection([v + jitter for v in roi.GetDirection()])
+        placed.append(array(place_roi(other, {"t2w": image}, "t2w")[0]))
+    assert np.array_equal(placed[0], placed[1])
+    assert np.array_equal(placed[1], placed[2])
+    assert placed[0].sum() in {a * b * c for a in (4, 5) for b in (10, 11) for c in (8, 9)}

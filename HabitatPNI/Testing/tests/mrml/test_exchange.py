@@ -13,6 +13,7 @@ import SimpleITK as sitk
 from HabitatPNILib.errors import CaseError, OutputError
 from HabitatPNILib.mrml.exchange import ExportRequest, export_case, load_case
 from HabitatPNILib.mrml.geometry import matrix_to_vtk
+from HabitatPNILib.mrml.guess import guess_b_value
 from HabitatPNILib.mrml.logic import HabitatPNILogic
 from HabitatPNILib.mrml.scene import add_case, new_scene
 from HabitatPNILib.mrml.segmentations import TUMOUR_LOOK, add_segmentation
@@ -179,3 +180,13 @@ def test_every_step_of_a_large_export_is_short(scene, tmp_path):
             fastest[before] = min(took, fastest.get(before, took))
             before = after
     assert max(fastest.values()) < 0.06, fastest
+
+
+@pytest.mark.parametrize(("name", "b_values"), [("DWI b600", {"dwi": 600.0}), ("T2 B1964", {}), ("trace", {})])
+def test_the_b_value_that_is_shown_is_the_one_that_is_used(nodes, tmp_path, name, b_values):
+    nodes.dwi.SetName(name)
+    volumes = {"t2w": nodes.t2w, "dwi": nodes.dwi, "adc": nodes.adc}
+    assert guess_b_value(nodes.dwi) == b_values.get("dwi")
+    assert run(export_case(ExportRequest("c1", volumes), tmp_path))["b_values"] == b_values
+    assert HabitatPNILogic().case_from_nodes(**volumes).b_values == b_values
+    assert run(export_case(ExportRequest("c1", volumes, b_values={"dwi": 900}), tmp_path))["b_values"] == {"dwi": 900.0}

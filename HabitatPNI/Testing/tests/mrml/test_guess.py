@@ -135,6 +135,9 @@ def test_lowest_b_is_that_of_the_standard_protocol():
         (["prostate cancer", "prostate gland"], "s0"),
         (["Lesion 1", "Lesion 2"], None),
         (["Segment_1", "Segment_2"], None),
+        (["no tumour", "x"], None),
+        (["non-tumor", "lesion no 1"], "s1"),
+        (["normal TZ", "index"], "s1"),
         ([], None),
     ],
 )
@@ -227,3 +230,103 @@ def test_sequences_are_not_guessed_from_segmentations_and_label_maps(scene, make
     add_segmentation(scene, make_image(array), TUMOUR_LOOK, "ADC", volume, fill_opacity=0.5)
     scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "T2 empty")
     assert guessed(scene) == {}
+
+
+def at(scene, make_image, name: str, place: float = 0.0):
+    """A volume that lies elsewhere by so many mm."""
+    return add_volume(scene, make_image(np.ones((7, 16, 20), np.float32), angles=PLANES["tra"], origin=(place, 0, 0)), name)
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (["Patient A T2W", "Patient A DWI b1400", "Patient A ADC", "Patient B T2W"], "AAA"),
+        (["Patient A T2W", "Patient A DWI b1400", "Patient A ADC", "Patient B T2W", "Patient B DWI b1000"], "B-B"),
+        (["Smith T2W", "Smith hbv", "Smith ADC", "Jones T2W"], "Smith Smith Smith"),
+        (["Smith DWI b1400", "Smith ADC", "Jones T2W"], "- Smith Smith"),
+        (["Patient A DWI b1400", "Patient B T2W", "Patient B ADC"], "--A"),
+        (["1_1_t2w", "1_1_adc", "1_1_hbv", "2_2_t2w", "2_2_adc", "2_2_hbv"], "2_2 2_2 2_2"),
+        (["sub-01_ses-1_T2w", "sub-01_ses-1_dwi", "sub-01_ses-2_adc"], "ses-1 - ses-1"),
+    ],
+)
+def test_names_tell_patients_apart(load, names, expected):
+    words = expected.split() if " " in expected else list(expected)
+    found = guessed(load(*names))
+    assert set(found) == {name for name, word in zip(("t2w", "adc", "dwi"), words, strict=True) if word != "-"}
+    assert all(word in found.get(name, "-") for name, word in zip(("t2w", "adc", "dwi"), words, strict=True))
+
+
+def test_two_equally_good_volumes_at_different_places_are_left_to_the_user(scene, make_image):
+    for name, place in (("t2_tse_tra", 0), ("T2 axial", 35), ("DWI b1400", 5)):
+        at(scene, make_image, name, place)
+    assert guessed(scene) == {"dwi": "DWI b1400"}
+    at(scene, make_image, "ep2d_diff b1400", 50)
+    assert guessed(scene) == {}
+
+
+def test_volumes_of_one_study_in_the_subject_hierarchy_stay_together(scene, make_image):
+    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
+    nodes = {}
+    for number, names in enumerate((("DWI b1400", "T2 tra"), ("DWI b1000", "ADC"), ("T2 axial",))):
+        study = hierarchy.CreateStudyItem(hierarchy.GetSceneItemID(), f"study {number}")
+        for place, name in enumerate(names):
+            nodes[name] = at(scene, make_image, name, 20 * number + place)
+            hierarchy.CreateItem(study, nodes[name])
+    assert guessed(scene) == {"dwi": "DWI b1000", "adc": "ADC"}
+    at(scene, make_image, "T2 of a file", 77)
+    assert guessed(scene) == {"dwi": "DWI b1000", "adc": "ADC"}
+    assert guess_sequences(all_nodes(scene), {"dwi": nodes["DWI b1400"]}) == {"t2w": nodes["T2 tra"]}
+    # What was computed from a DWI lies on its grid and outside every study.
+    at(scene, make_image, "ADC computed", 0)
+    found = guess_sequences(all_nodes(scene), {"dwi": nodes["DWI b1400"]})
+    assert {name: node.GetName() for name, node in found.items()} == {"t2w": "T2 tra", "adc": "ADC computed"}
+
+
+def test_examinations_of_two_patients_are_never_mixed(examination):
+    examination.load("ProstateX-0000")
+    scene = examination.load("ProstateX-0001")
+    found = guess_sequences(all_nodes(scene))
+    paths = {examination.database.files[node.GetAttribute("DICOM.instanceUIDs").split()[0]] for node in found.values()}
+    assert set(found) == {"t2w", "dwi", "adc", "low_b"}
+    assert all("ProstateX-0001" in path for path in paths)
+
+
+def test_tags_are_read_once(examination, monkeypatch):
+    import pydicom
+
+    scene = examination.load("ProstateX-0000")
+    node = scene.GetFirstNodeByName("6 800")
+    assert guess_b_value(node) == 800
+    monkeypatch.setattr(pydicom, "dcmread", None)
+    assert guess_b_value(node) == 800
+
+
+@pytest.mark.parametrize(
+    ("names", "expected", "b_values"),
+    [
+        (["T2W_Smith_Roland_B1964", "DWI b1400"], {"t2w": "T2W_Smith_Roland_B1964", "dwi": "DWI b1400"}, [None, 1400]),
+        (["PT-B1001 T2 axial", "PT-B1001 DWI"], {"t2w": "PT-B1001 T2 axial", "dwi": "PT-B1001 DWI"}, [None, None]),
+        (["Case B12 T2W", "Case B12 DWI b1400"], {"t2w": "Case B12 T2W", "dwi": "Case B12 DWI b1400"}, [None, 1400]),
+        (["PT-B1001 T1 vibe", "dwi b-1000 b-0"], {"dwi": "dwi b-1000 b-0"}, [None, None]),
+    ],
+)
+def test_a_code_in_a_name_is_no_b_value(load, names, expected, b_values):
+    scene = load(*names)
+    assert guessed(scene) == expected
+    assert [guess_b_value(scene.GetFirstNodeByName(name)) for name in names] == b_values
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (["T2 TSE tra", "T2 SPAIR tra"], {"t2w": "T2 TSE tra"}),
+        (["T2 SPAIR tra"], {"t2w": "T2 SPAIR tra"}),
+        (["t2_tse_tra", "t2_tse_tra pelvis large FOV"], {"t2w": "t2_tse_tra"}),
+        (["T2 ax FLAIR", "axt2_flair", "T2 STIR tra"], {}),
+        (["diff_ADC", "diff_ADC_colour", "ADC label"], {"adc": "diff_ADC"}),
+        (["DWI b1000", "DWI b1400 mask"], {"dwi": "DWI b1000"}),
+        (["10002_1_t2w", "10002_1_hbv", "10002_1_adc"], {"t2w": "10002_1_t2w", "dwi": "10002_1_hbv", "adc": "10002_1_adc"}),
+    ],
+)
+def test_what_only_looks_like_a_sequence_comes_second_or_never(load, names, expected):
+    assert guessed(load(*names)) == expected

@@ -10,9 +10,10 @@ import sys
 from pathlib import Path
 
 import pytest
+import SimpleITK as sitk
 
 from HabitatPNILib.mrml.results import CASE_ATTRIBUTE, ROLE_ATTRIBUTE, Results
-from HabitatPNILib.mrml.scene import new_scene, read_scene, result_nodes, show_results, write_scene
+from HabitatPNILib.mrml.scene import new_scene, read_scene, result_nodes, show_registration, show_results, write_scene
 
 pytest.importorskip("slicer", reason="slicer-core is not installed")
 
@@ -59,3 +60,55 @@ def test_a_result_in_a_scene_that_was_read_is_replaced_like_a_new_one(results, t
     assert not ids & {node.GetID() for node in result_nodes(scene, "case")}
     stored = scene.GetNumberOfNodesByClass("vtkMRMLStorageNode")
     assert stored == 0, "the removed nodes' storage nodes went with them"
+
+
+def clone(scene, node, name: str):
+    """A node as Slicer's command Clone makes it."""
+    made = node.CreateNodeInstance()
+    made.Copy(node)
+    made.SetName(name)
+    return scene.AddNode(made)
+
+
+def test_a_new_run_leaves_the_copies_that_the_user_made(results, analysis, scene, tmp_path):
+    shown = show_results(scene, results)
+    files = tmp_path / "t2w.nrrd"
+    sitk.WriteImage(analysis.images["t2w"], str(files))
+    value = {"files": {"registered": {"t2w": str(files)}}}
+    preview = show_registration(scene, value)
+    names = sorted(node.GetName() for node in result_nodes(scene, "case"))
+    mine = [
+        clone(scene, shown.habitats, "My habitats"),
+        clone(scene, shown.volumes["t2w"], "My T2W"),
+        clone(scene, shown.table, "My table"),
+        clone(scene, preview, "My preview"),
+    ]
+    for _ in range(2):
+        show_results(scene, results)
+        show_registration(scene, value)
+        assert [node.GetName() for node in mine if node.GetScene() is scene] == ["My habitats", "My T2W", "My table", "My preview"]
+        assert sorted(node.GetName() for node in result_nodes(scene, "case")) == names
+
+
+@pytest.mark.parametrize("into_what", ["empty scene", "scene with results", "scene with other nodes"])
+def test_saved_results_are_replaced_and_saved_copies_stay(results, scene, tmp_path, into_what):
+    shown = show_results(scene, results)
+    names = sorted(node.GetName() for node in result_nodes(scene, "case"))
+    clone(scene, shown.habitats, "My habitats")
+    scene.SetURL(str(tmp_path / "scene.mrml"))
+    assert scene.Commit()
+    other = new_scene()
+    if into_what == "scene with results":
+        show_results(other, results)
+    elif into_what == "scene with other nodes":
+        other.AddNewNodeByClass("vtkMRMLSegmentationNode", "other")
+    other.SetURL(str(tmp_path / "scene.mrml"))
+    assert other.Import()
+    for _ in range(2):
+        show_results(other, results)
+        assert sorted(node.GetName() for node in result_nodes(other, "case")) == names
+        assert other.GetNodesByName("My habitats").GetNumberOfItems() == 1
+        carried = [
+            other.GetNthNode(i).GetName() for i in range(other.GetNumberOfNodes()) if other.GetNthNode(i).GetAttribute(CASE_ATTRIBUTE)
+        ]
+        assert sorted(carried) == sorted([*names, "My habitats"])

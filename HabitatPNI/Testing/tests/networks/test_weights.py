@@ -156,7 +156,7 @@ def test_absent_imagenet_weights_say_what_fetches_them_how_large_and_where(cache
     with pytest.raises(WeightsError) as caught:
         load_state("resnet101", "imagenet")
     assert str(caught.value) == (
-        "The ImageNet weights of resnet101 are not on this machine; `habitatpni weights download resnet101` fetches "
+        "The ImageNet weights of resnet101 are not on this machine; download them (habitatpni weights download resnet101): "
         f"resnet101-63fe2227.pth (179 MB) from https://download.pytorch.org/models/ into {cache}"
     )
 

@@ -64,7 +64,7 @@ def test_dots_lie_at_the_points_and_figures_are_written():
     assert dots[3].get_xdata()[0] == dots[4].get_xdata()[0]
     texts = [t.get_text() for t in figure.axes[0].texts]
     assert {"108.0*", "14.5", "27.3", "this case: T2", "* outside the axis: extrapolated"} <= set(texts)
-    assert f"{CLINICAL.probability_of_total(CLINICAL.total_points(VALUES)):.3f}" in texts
+    assert f"{100 * CLINICAL.probability_of_total(CLINICAL.total_points(VALUES)):.1f} %" in texts
 
 
 def test_probability_ticks_lie_at_their_totals():

@@ -6,8 +6,9 @@ from html.parser import HTMLParser
 
 import pytest
 
+from HabitatPNILib.drawing import percent
 from HabitatPNILib.report.content import HabitatRow, Picture, ReportContent, Section, Table
-from HabitatPNILib.report.html import percent, render_report
+from HabitatPNILib.report.html import render_report
 
 EVIL = "<script>alert('x')</script> & \"quotes\""
 PIXEL = Picture(b"\x89PNG", "image/png", EVIL, EVIL)
@@ -20,6 +21,7 @@ CONTENT = ReportContent(
     high_risk=True,
     cut_off_rule=EVIL,
     notice=EVIL,
+    heading="Do not use this number",
     alarm=True,
     bar=PIXEL,
     warnings=(EVIL, "second"),
@@ -83,7 +85,8 @@ def test_number_class_notice_and_lines_stand_where_they_belong(page):
     assert body.index("72.6 %") < body.index("class='notice alarm'") < body.index("2 warnings")
     assert "Higher risk: at or above the cut-off of 27.0 %" in page.text
     assert "Do not use this number" in page.text
-    calm = render_report(dataclasses.replace(CONTENT, alarm=False, high_risk=False, probability=0.1, warnings=()))
+    changes = {"heading": "About this number", "alarm": False, "high_risk": False, "probability": 0.1, "warnings": ()}
+    calm = render_report(dataclasses.replace(CONTENT, **changes))
     assert "Lower risk: below the cut-off of 27.0 %" in calm
     assert "About this number" in calm
     assert "class='notice alarm'" not in calm
