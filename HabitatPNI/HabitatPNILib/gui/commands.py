@@ -16,6 +16,7 @@ from .run_bar import RunBar
 from .runner import Runner
 from .sample_data import SEED
 from .state import SECTIONS, Basis, Inputs, first_needy, image_needs, model_needs
+from .texts import for_panel
 from .watch import Watch
 
 PHANTOM_MODEL = "pca-pni-phantom"
@@ -39,7 +40,7 @@ class Commands:
             self._say_missing("tumour", refused)
             return
         for sentence in refused:  # the images would only be for information
-            self._panel.log(sentence)
+            self._panel.log(for_panel(sentence))
         request = records.request_of(self._panel.parameters, inputs, with_images=inputs.images_complete and not refused)
         arguments = {**self._common(inputs), **_clinical(inputs)}
         load = partial(jobs.load_analysis, slicer.mrmlScene)
@@ -122,7 +123,7 @@ class Commands:
             changed = {kind: count != before[kind] for kind, count in self._watch.changes.items()}
             store(parameters, *result, made_of, changed)
             for sentence in result[0].get("warnings") or ():
-                self._panel.log(sentence)
+                self._panel.log(for_panel(sentence))
             self._panel.show_section(section)
 
         return keep

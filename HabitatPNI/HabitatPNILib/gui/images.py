@@ -12,7 +12,7 @@ from ..mrml.guess import guess_b_value
 from ..mrml.looks import fade
 from ..mrml.scene import ROLE_ATTRIBUTE
 from .state import State, image_needs
-from .texts import registration_line
+from .texts import registration_help, registration_line
 
 _CHOSEN = ("t2w", "dwi", "adc")
 
@@ -75,6 +75,7 @@ class ImagesSection:
         label.setVisible(state.registration is not None)
         label.setEnabled(not state.stale.images)
         label.setText(registration_line(state.registration) if state.registration is not None else "")
+        label.setToolTip(registration_help(state.registration) if state.registration is not None else "")
 
     def _paint_fade(self, parameters: Any) -> None:
         fixed = parameters.fixed if parameters else None

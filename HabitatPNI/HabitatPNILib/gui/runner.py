@@ -16,6 +16,7 @@ from .messages import show_error
 from .process import Worker
 from .run_bar import RunBar
 from .task import Folders, Job, Task
+from .texts import for_panel
 
 
 class Runner:
@@ -121,7 +122,7 @@ class Runner:
 
     def _later_error(self, what: str, again: Callable[[], None], kind: str, message: str, detail: str) -> None:
         """Show a message outside of the process's own signals: they do not come again while a box is open inside one."""
-        self._bar.log("\n".join(part for part in (f"{kind}: {message}", detail) if part))
+        self._bar.log("\n".join(part for part in (f"{kind}: {for_panel(message)}", detail) if part))
 
         def show() -> None:
             if not self._closed and show_error(what, kind, message, detail):
