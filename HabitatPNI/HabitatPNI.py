@@ -4,6 +4,7 @@ The work is done by HabitatPNILib; this file is its face and imports nothing tha
 """
 
 import sys
+import time
 import unittest
 
 import slicer
@@ -17,7 +18,9 @@ from slicer.ScriptedLoadableModule import (
 )
 from slicer.util import VTKObservationMixin
 
+from HabitatPNILib.gui.sample_data import register_sample_data
 from HabitatPNILib.mrml.logic import HabitatPNILogic as MRMLLogic
+from HabitatPNILib.resources import resource_folder
 
 LIBRARY = "HabitatPNILib"
 TEST_MODEL = "pca-pni-phantom"
@@ -45,21 +48,13 @@ class HabitatPNI(ScriptedLoadableModule):
         slicer.app.connect("startupCompleted()", register_sample_data)
 
 
-def register_sample_data():
-    """Offer the phantom patient in the module Sample Data, once Slicer has started."""
-    from HabitatPNILib.gui.sample_data import register_sample_data
-
-    register_sample_data()
-
-
 class HabitatPNIWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     """The module's panel; what happens in it is in `HabitatPNILib.gui.panel`."""
 
     def __init__(self, parent=None):
         ScriptedLoadableModuleWidget.__init__(self, parent)
         VTKObservationMixin.__init__(self)
-        self.logic = None
-        self.panel = None
+        self.logic = self.panel = None
 
     def setup(self):
         """Build the panel."""
@@ -137,7 +132,7 @@ class HabitatPNILogic(ScriptedLoadableModuleLogic, MRMLLogic):
 
 
 class HabitatPNITest(ScriptedLoadableModuleTest):
-    """Takes a phantom patient through the logic, in the scene."""
+    """Takes a phantom patient through the logic and through all sections of the panel, in the scene."""
 
     def setUp(self):
         """Start from an empty scene."""
@@ -145,9 +140,11 @@ class HabitatPNITest(ScriptedLoadableModuleTest):
 
     def runTest(self):
         """Run every test of the class."""
-        self.setUp()
         try:
-            self.test_phantom_patient()
+            for test in (self.test_phantom_patient, self.test_phantom_through_the_panel):
+                self.setUp()
+                test()
+            self.delayDisplay(_("Test passed"))
         except unittest.SkipTest as reason:
             self.delayDisplay(_("Test skipped: {reason}").format(reason=reason))
 
@@ -167,16 +164,36 @@ class HabitatPNITest(ScriptedLoadableModuleTest):
         from HabitatPNILib.frozen_model import load_model
         from HabitatPNILib.imaging.phantom import phantom_case
 
-        self.delayDisplay(_("Making a phantom patient"))
+        self.delayDisplay(_("Analysing a phantom patient"))
         case, _truth = phantom_case(seed=1)
         logic, model = HabitatPNILogic(), load_model(TEST_MODEL)
-        nodes = logic.add_case(case)
-        self.delayDisplay(_("Analysing it"))
-        analysis = logic.run(**nodes, model=model, clinical=case.clinical, case_id=case.case_id)
+        analysis = logic.run(**logic.add_case(case), model=model, clinical=case.clinical, case_id=case.case_id)
         assert abs(analysis.probability - analyse(case, model).probability) <= 1e-6
         shown = logic.show(analysis)
         assert shown.habitats.GetSegmentation().GetNumberOfSegments() == sum(h.voxels > 0 for h in analysis.habitats)
         again = logic.show(analysis)
         assert shown.table.GetScene() is None
         assert again.table.GetScene() is slicer.mrmlScene
-        self.delayDisplay(_("Test passed"))
+
+    def test_phantom_through_the_panel(self):
+        """Each job of the panel gives its section an answer, and at the end nothing is out of date."""
+        from slicer.packaging import load_requirements, pip_check
+
+        if slicer.util.mainWindow() is None or not pip_check(load_requirements(resource_folder() / "requirements.txt")):
+            self.skipTest(_("the panel needs a main window and the packages of requirements.txt"))
+        slicer.util.selectModule("HabitatPNI")
+        panel = slicer.util.getModuleWidget("HabitatPNI").panel
+        for job, answered in (
+            (panel.try_phantom, lambda state: state.inputs.clinical and not state.needs.result),
+            (panel.register, lambda state: state.registration["accepted"]),
+            (panel.find_habitats, lambda state: abs(sum(habitat["share"] for habitat in state.habitats) - 1) < 1e-9),
+            (panel.run_all, lambda state: 0 < state.analysis["probability"] < 1 and not any(vars(state.stale).values())),
+        ):
+            self.delayDisplay(_("Panel: {job}").format(job=job.__name__))
+            job()
+            end = time.monotonic() + 300
+            while (panel.busy or panel.state.busy) and time.monotonic() < end:
+                slicer.app.processEvents()
+                time.sleep(0.01)
+            assert not panel.busy, f"{job.__name__} was not done within 300 s"
+            assert answered(panel.state), f"{job.__name__} gave no answer, or not the phantom's"

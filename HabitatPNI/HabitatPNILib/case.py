@@ -14,6 +14,8 @@ from .geometry import canonical, contains_points, corners, same_grid, voxel_posi
 
 SEQUENCE_LABELS = {"t2w": "T2W", "dwi": "DWI", "adc": "ADC", "low_b": "low-b DWI"}
 HIGHEST_B = 20000.0
+LARGEST_ROI = 0.5
+"""Share of its image that an outline may cover: more is no tumour, but what is left of the image around one."""
 DIFFUSION = frozenset({"dwi", "adc", "low_b"})
 PHANTOM = "phantom"
 
@@ -123,8 +125,16 @@ class Case:
                 f"Case {self.case_id}: the ROI is not on the grid of {SEQUENCE_LABELS.get(self.roi_frame, self.roi_frame)} "
                 "(another patient's or a resampled image's outline?); draw it on one of this case's sequences"
             )
-        if not np.any(sitk.GetArrayViewFromImage(roi)):
+        marked = sitk.GetArrayViewFromImage(roi)
+        if not np.any(marked):
             raise CaseError(f"Case {self.case_id}: the ROI is empty: no voxel is marked; draw the tumour or choose another segment")
+        share = np.count_nonzero(marked) / marked.size
+        if share > LARGEST_ROI:
+            label = SEQUENCE_LABELS.get(self.roi_frame, self.roi_frame)
+            raise CaseError(
+                f"Case {self.case_id}: the ROI covers {100 * share:.0f} % of the {label} image (an inverted outline?); "
+                "draw the tumour alone or choose another segment"
+            )
         positions = voxel_positions(roi)
         for name, image in self.images.items():
             if not contains_points(image, positions).any():

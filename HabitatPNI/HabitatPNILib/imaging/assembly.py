@@ -115,11 +115,16 @@ def assemble_case(
 
 
 def _check_not_swapped(images: Mapping[str, sitk.Image], case_id: str) -> None:
-    """Refuse T2W on the DWI's grid where ADC, which is computed from the DWI, is not."""
-    if {"t2w", "dwi", "adc"} <= set(images) and same_grid(images["t2w"], images["dwi"]) and not same_grid(images["adc"], images["dwi"]):
-        raise CaseError(
-            f"Case {case_id}: T2W lies on the DWI's grid and ADC does not: were T2W and ADC swapped? Choose each anew (--t2w, --adc)"
-        )
+    """Refuse T2W on the grid of one of DWI and ADC where the other is not: ADC is computed from the DWI and lies on its grid."""
+    if not {"t2w", "dwi", "adc"} <= set(images) or same_grid(images["adc"], images["dwi"]):
+        return
+    for found, swapped in (("dwi", "adc"), ("adc", "dwi")):
+        if same_grid(images["t2w"], images[found]):
+            grid, other = SEQUENCE_LABELS[found], SEQUENCE_LABELS[swapped]
+            raise CaseError(
+                f"Case {case_id}: T2W lies on the {grid}'s grid and {other} does not: were T2W and {other} swapped? "
+                f"Choose each anew (--t2w, --{swapped})"
+            )
 
 
 def _fit_missing_adc(

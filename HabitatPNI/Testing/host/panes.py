@@ -67,6 +67,7 @@ class Pane(QtWidgets.QWidget):
         self.redraw()
 
     def _render(self, width: int, height: int) -> np.ndarray:
+        """Picture of this size as uint8 (height, width, 3). Abstract: each pane has its own, but one that overrides `draw`."""
         raise NotImplementedError
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Annotated, Any, get_args
 
@@ -19,11 +20,12 @@ class Default:
         return self._generator() if self._generator else self._value
 
 
-class Validator:
+class Validator(ABC):
     """Refuses values: `validate` raises."""
 
+    @abstractmethod
     def validate(self, value: Any) -> None:
-        raise NotImplementedError
+        """Raise `ValueError` or `TypeError` for a value that is refused."""
 
 
 class NotNone(Validator):

@@ -74,6 +74,23 @@ def test_empty_foreign_and_outlying_rois_are_refused():
         Case("c", {"t2w": t2w}, roi=mask_of(t2w), roi_frame="adc")
 
 
+def test_an_outline_of_more_than_half_its_image_is_refused():
+    t2w = volume()
+    half, more = (np.zeros((4, 8, 8), np.uint8) for _ in range(2))
+    half[:2], more[:3] = 1, 1
+    for array in (half, more):
+        mask = sitk.GetImageFromArray(array)
+        mask.CopyInformation(t2w)
+        if array is half:
+            assert Case("c", {"t2w": t2w}, roi=mask).roi is not None
+            continue
+        with pytest.raises(CaseError) as error:
+            Case("c", {"t2w": t2w}, roi=mask)
+    assert str(error.value) == (
+        "Case c: the ROI covers 75 % of the T2W image (an inverted outline?); draw the tumour alone or choose another segment"
+    )
+
+
 def test_require_names_what_is_missing():
     t2w = volume()
     with pytest.raises(CaseError, match=r"no DWI and no ADC image; give them \(--dwi, --adc\)$"):

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import unittest
 import weakref
 from pathlib import Path
 
@@ -657,3 +658,18 @@ def test_the_self_test_is_skipped_with_a_message_where_packages_are_missing(open
     monkeypatch.setattr(HabitatPNI.HabitatPNITest, "delayDisplay", lambda _self, message: shown.append(message))
     HabitatPNI.HabitatPNITest().runTest()
     assert shown == ["Test skipped: No module named 'torch'"]
+
+
+def test_the_self_test_goes_through_all_sections_of_the_panel(opened, monkeypatch):
+    import HabitatPNI
+
+    self_test = HabitatPNI.HabitatPNITest()
+    with pytest.raises(unittest.SkipTest, match="needs a main window"):
+        self_test.test_phantom_through_the_panel()
+    shown = []
+    monkeypatch.setattr(slicer.util, "mainWindow", lambda: opened.parent)
+    monkeypatch.setattr(HabitatPNI.HabitatPNITest, "_phantom_patient", lambda _self: None)
+    monkeypatch.setattr(HabitatPNI.HabitatPNITest, "delayDisplay", lambda _self, message: shown.append(message))
+    self_test.runTest()
+    assert shown == [*(f"Panel: {job}" for job in ("try_phantom", "register", "find_habitats", "run_all")), "Test passed"]
+    spin(None, 0.05)

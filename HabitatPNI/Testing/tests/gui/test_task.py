@@ -40,8 +40,10 @@ def test_a_folder_that_is_held_is_tried_again(folders, held, monkeypatch):
     monkeypatch.setattr(task, "_REMOVAL_MSEC", 10)
     folder = folders.make()
     folders.remove(folder)
+    assert folder.exists()
     held.undo()
     spin(lambda: not folder.exists(), 5)
+    assert not folder.exists()
 
 
 class Broken:

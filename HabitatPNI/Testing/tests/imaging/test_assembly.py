@@ -8,6 +8,8 @@ import SimpleITK as sitk
 
 from HabitatPNILib.errors import CaseError
 from HabitatPNILib.imaging.assembly import case_from_outline
+from HabitatPNILib.imaging.preprocessing import preprocess
+from HabitatPNILib.protocol import Protocol
 
 
 def test_a_cropped_outline_finds_its_sequence_and_gives_the_phantoms_case(phantom):
@@ -43,11 +45,27 @@ def test_an_outline_elsewhere_is_refused_naming_the_case(phantom):
         case_from_outline(case.images, moved, case_id="12")
 
 
-def test_t2w_and_adc_in_each_others_place_are_refused(phantom):
+@pytest.mark.parametrize(
+    ("other", "text"),
+    [
+        ("adc", "T2W lies on the DWI's grid and ADC does not: were T2W and ADC swapped? Choose each anew (--t2w, --adc)"),
+        ("dwi", "T2W lies on the ADC's grid and DWI does not: were T2W and DWI swapped? Choose each anew (--t2w, --dwi)"),
+    ],
+)
+def test_t2w_and_another_in_each_others_place_are_refused(phantom, other, text):
     images = dict(phantom[0].images)
-    images["t2w"], images["adc"] = images["adc"], images["t2w"]
-    with pytest.raises(CaseError, match=r"^Case 12: T2W lies on the DWI's grid and ADC does not: were T2W and ADC swapped\?"):
+    images["t2w"], images[other] = images[other], images["t2w"]
+    with pytest.raises(CaseError) as error:
         case_from_outline(images, case_id="12")
+    assert str(error.value) == f"Case 12: {text}"
+
+
+def test_dwi_and_adc_in_each_others_place_are_refused_by_the_adc_in_the_outline(phantom):
+    images, protocol = dict(phantom[0].images), Protocol.load("pca-pni")
+    images["dwi"], images["adc"] = images["adc"], images["dwi"]
+    case = case_from_outline(images, phantom[0].roi, "t2w", case_id="12")
+    with pytest.raises(CaseError, match=r"^Case 12: ADC has a median of \d+ x 1e-6 mm2/s in the ROI, which no tissue has \(100 to 3500\)"):
+        preprocess(case, protocol.sequences, protocol.fixed, {}, protocol.preprocessing)
 
 
 def test_images_resampled_to_one_grid_are_taken(phantom):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import dataclasses
 import json
-import time
 
 import numpy as np
 import pytest
@@ -204,7 +203,7 @@ def test_registered_image_replaces_its_predecessor(analysis, scene, tmp_path):
 
 
 @pytest.mark.slow
-def test_every_step_of_a_usual_result_is_short(tmp_path):
+def test_every_step_of_a_usual_result_is_short(tmp_path, fastest_steps):
     rng = np.random.default_rng(0)
     images, labels = {}, np.zeros((90, 200, 200), np.uint8)
     labels[40:60, 80:110, 90:120] = np.arange(1, 4).repeat(10)
@@ -217,17 +216,6 @@ def test_every_step_of_a_usual_result_is_short(tmp_path):
     habitats = [{"label": n, "voxels": 6000, "share": 1 / 3, "volume_ml": 6.0, "means": {}, "absent": False} for n in (1, 2, 3)]
     files = {"images": images, "roi": str(tmp_path / "roi.nrrd"), "habitat_map": str(tmp_path / "habitat_map.nrrd")}
     scene = new_scene()
-    fastest: dict[str, float] = {}
-    for _ in range(3):
-        steps = show_steps(scene, Results.from_habitats({"case_id": "1", "habitats": habitats, "k_curve": CURVE, "files": files}))
-        done, before = False, "start"
-        while not done:
-            start = time.perf_counter()
-            try:
-                after = next(steps)
-            except StopIteration:
-                done = True
-            took = time.perf_counter() - start
-            fastest[before] = min(took, fastest.get(before, took))
-            before = after
+    value = {"case_id": "1", "habitats": habitats, "k_curve": CURVE, "files": files}
+    fastest = fastest_steps(lambda: show_steps(scene, Results.from_habitats(value)))
     assert max(fastest.values()) < 0.06, fastest
