@@ -9,6 +9,16 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from . import RESEARCH_USE_ONLY, __version__
+from .cli_study import (
+    add_icc_options,
+    add_identity_options,
+    add_quality,
+    add_quality_option,
+    add_reader2,
+    add_recalibrate,
+    add_study,
+    add_template,
+)
 from .errors import Cancelled, HabitatPNIError
 
 DONE, FAILED, WRONG_INPUT, STOPPED = 0, 1, 2, 130
@@ -19,11 +29,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code: 0 done, 2 wrong input, 130 stopped by the user, 1 a defect of the program."""
     options = _parser().parse_args(arguments)
     try:
-        from . import cli_commands
+        from . import cli_commands, study_commands
 
         if options.threads:
             cli_commands.limit_threads(options.threads)
-        getattr(cli_commands, options.run)(options)
+        module = study_commands if hasattr(study_commands, options.run) else cli_commands
+        getattr(module, options.run)(options)
     except HabitatPNIError as error:
         return _fail(str(error), WRONG_INPUT, options.verbose)
     except (KeyboardInterrupt, Cancelled):
@@ -68,6 +79,11 @@ def _parser() -> argparse.ArgumentParser:
     _add_phantom(command("phantom", "write a cohort of digital phantom patients"))
     _add_extract(command("extract", "extract the features of every case of a cohort table"))
     _add_train(command("train", "train and freeze a model from extracted features"))
+    add_study(command("study", "train, freeze and honestly evaluate a model: report, tables and figures"), _positive)
+    add_quality(command("quality", "write the registration quality sheet of a cohort, to accept or reject cases"), _positive)
+    add_reader2(command("reader2", "compare a second reader's outlines through to features and radscores"), _positive)
+    add_recalibrate(command("recalibrate", "fit a frozen model to a site's own patients"))
+    add_template(command("template", "write an empty cohort table and the dictionary of its columns"))
     _add_models(command("models", "list, show or verify frozen models, or print a table to fill in"))
     _add_weights(command("weights", "list, download or remove pretrained network weights"))
     return parser
@@ -103,6 +119,7 @@ def _add_phantom(parser: argparse.ArgumentParser) -> None:
         "-n", type=int, nargs=3, default=(173, 74, 150), metavar=("TRAINING", "INTERNAL", "EXTERNAL"), help="patients a split"
     )
     parser.add_argument("--seed", type=int, default=1, help="seed of the cohort (default 1)")
+    parser.add_argument("--jobs", type=_positive, default=1, metavar="N", help="processes (default 1)")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="OUT", help="output folder")
 
 
@@ -111,17 +128,16 @@ def _add_extract(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--protocol", default="pca-pni", help="protocol name or .yaml file (default pca-pni)")
     parser.add_argument("--weights", metavar="W", help="weights in place of the protocol's: imagenet, file:PATH or seeded:N")
     parser.add_argument("--jobs", type=_positive, default=1, metavar="N", help="processes, one thread each (default 1)")
+    add_quality_option(parser)
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="OUT", help="folder for the features")
 
 
 def _add_train(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("cohort", type=Path, help="cohort table (CSV)")
     parser.add_argument("--features", type=Path, required=True, metavar="DIR", help="folder written by habitatpni extract")
-    parser.add_argument("--name", required=True, help="name of the new model")
-    parser.add_argument("--model-version", default="1.0.0", metavar="V", help="version of the new model (default 1.0.0)")
-    parser.add_argument("--title", help="one line on what the model predicts and from what")
-    parser.add_argument("--patients", default="not stated", help="which patients, scanners and centres the model fits")
-    parser.add_argument("--laterality", default="lesions of either side", help="which lesions the model fits")
+    add_identity_options(parser)
+    add_quality_option(parser)
+    add_icc_options(parser)
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="folder of the new model")
 
 

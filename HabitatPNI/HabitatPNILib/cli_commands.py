@@ -60,25 +60,23 @@ def predict(options: argparse.Namespace) -> None:
 
 def phantom(options: argparse.Namespace) -> None:
     """Write a cohort of phantom patients."""
-    from .imaging.phantom_cohort import write_phantom_cohort
+    from .phantoms import write_phantom_cohort
 
     with show_progress() as progress:
-        write_phantom_cohort(options.output, tuple(options.n), options.seed, progress)
+        write_phantom_cohort(options.output, tuple(options.n), options.seed, options.jobs, progress)
     print(f"{sum(options.n)} phantom patients: {options.output / 'cohort.csv'}")
 
 
 def extract(options: argparse.Namespace) -> None:
     """Extract the features of a cohort."""
     from .cohort import extract as extract_features
-    from .protocol import Protocol
+    from .study_commands import chosen_protocol, rejected_cases
 
-    protocol = Protocol.load(options.protocol)
-    if options.weights:
-        values = protocol.to_dict()
-        values["deep"]["weights"] = options.weights
-        protocol = Protocol.from_dict(values, "with --weights")
+    protocol = chosen_protocol(options.protocol, weights=options.weights)
     with show_progress() as progress:
-        extraction = extract_features(options.cohort, protocol, options.output, options.jobs, progress)
+        extraction = extract_features(
+            options.cohort, protocol, options.output, options.jobs, progress, rejected_cases(options.quality, options.cohort)
+        )
     rows, columns = extraction.features.shape
     print(f"{rows} cases, {columns} features each: {options.output / 'features.parquet'}")
     if extraction.failures:
@@ -88,30 +86,21 @@ def extract(options: argparse.Namespace) -> None:
 def train(options: argparse.Namespace) -> None:
     """Train and freeze a model."""
     from .cohort import load_extraction, read_cohort
-    from .training import Identity
+    from .second_reader import restrict_features
+    from .study.data import study_data
+    from .study_commands import model_identity, rejected_cases, reproducible
     from .training import train as train_model
 
     extraction = load_extraction(options.features)
-    notice = "Trained on a local cohort: it fits patients like those, examined and outlined in the same way."
-    if extraction.phantom:
-        notice = (
-            f"Demonstration model, trained on digital phantoms with {extraction.protocol.deep.weights} weights of "
-            f"{extraction.protocol.deep.backbone}: it has never seen a patient."
-        )
-    identity = Identity(
-        name=options.name,
-        version=options.model_version,
-        title=options.title or extraction.protocol.title,
-        notice=notice,
-        demonstration=extraction.phantom,
-        cohort={
-            "patients": options.patients,
-            "laterality": options.laterality,
-            "outcome": "perineural invasion, as the cohort table states it",
-        },
-    )
+    table = read_cohort(options.cohort)
+    rejected = rejected_cases(options.quality, options.cohort)
+    columns = reproducible(options)
+    if columns is not None:
+        extraction = restrict_features(extraction, columns)
+    identity = model_identity(options, extraction.protocol, extraction.phantom)
     with show_progress() as progress:
-        trained = train_model(extraction, read_cohort(options.cohort), identity, options.output, progress)
+        data = study_data(table, extraction, rejected)
+        trained = train_model(extraction, data.cohort, identity, options.output, progress)
     print(f"{trained.model.name} {trained.model.version}: {options.output}")
     for row in trained.model.performance:
         auc = "not defined" if row["auc"] is None else f"{row['auc']:.3f}"

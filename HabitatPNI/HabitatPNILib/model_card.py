@@ -32,6 +32,8 @@ def model_card(model: FrozenModel, univariate: pd.DataFrame | None = None) -> st
         sections.append("## Images\n\n" + _imaging(model))
     if univariate is not None:
         sections.append("## Clinical candidates in training\n\n" + _univariate(univariate))
+    if model.provenance.get("imputed"):
+        sections.append("## Missing clinical values\n\n" + _imputed(model))
     if model.performance:
         sections.append("## Performance\n\n" + _performance(model))
     return "\n\n".join(sections) + "\n"
@@ -91,6 +93,14 @@ def _univariate(table: pd.DataFrame) -> str:
     lines = ["| candidate | odds ratio | 95 % CI | p |", "| --- | --- | --- | --- |"]
     for name, row in table.iterrows():
         lines.append(f"| `{name}` | {row['odds_ratio']:.3f} | {row['low']:.3f} to {row['high']:.3f} | {row['p']:.3g} |")
+    return "\n".join(lines)
+
+
+def _imputed(model: FrozenModel) -> str:
+    lines = ["The median of the training patients stood in for them; for a single patient the model asks for every value.", ""]
+    lines += ["| predictor | median | cases without a value |", "| --- | --- | --- |"]
+    for name, found in model.provenance["imputed"].items():
+        lines.append(f"| `{name}` | {found['median']:g} | {', '.join(f'{split}: {n}' for split, n in found['cases'].items())} |")
     return "\n".join(lines)
 
 

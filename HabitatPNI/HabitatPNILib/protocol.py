@@ -95,7 +95,7 @@ class DeepSection(Section):
     backbone: Literal["resnet18", "resnet34", "resnet50", "resnet101"] = "resnet101"
     weights: str = Field("imagenet", pattern=r"^(imagenet|file:.+|seeded:\d+)$")
     size: int = Field(224, ge=32, le=512)
-    margin_mm: float = Field(5, ge=0, description="margin round the region's bounding box")
+    margin_mm: float = Field(5.0, ge=0, description="margin round the region's bounding box")
     window: tuple[float, float] = Field((-3.0, 3.0), description="z-values mapped to 0 and 1")
     outside: Literal["minimum", "kept"] = "minimum"
     slices: Literal["largest", "mean", "2.5d"] = "largest"

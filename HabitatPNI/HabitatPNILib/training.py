@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .analysis import radscore, versions
+from .analysis import versions
 from .cohort import Extraction, clinical_columns
 from .errors import CohortError
+from .evaluation.discrimination import auc
 from .frozen_model import FrozenModel, Imaging, Signature, Term, write_model
 from .model_card import model_card
-from .predictors import Predictor, code_values
-from .progress import Progress, no_progress, part
+from .predictors import Predictor
+from .progress import Progress, no_progress
 from .protocol import Protocol
 from .standard_predictors import standard_predictor
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from .learning.classifiers import LogisticModel
+    from .learning.pipeline import FittedPipeline
     from .learning.signature import LassoSignature
 
 
@@ -46,28 +48,19 @@ class Trained:
     Parameters
     ----------
     model : as loaded again from its folder
-    signatures : fitted radscore estimator by region, with its cross-validation curve and path
-    radscores : radscore of every case and region of the whole cohort; training cases by the final signatures
-    cross_fitted : out-of-fold radscores of the training cases
-    univariate : table of the clinical candidates
-    clinical : the clinical model alone, for comparison
-    probabilities : of every case by the frozen model
+    pipeline : all models as fitted on the training split; `model` is its combined one
+    probabilities : (cases, models) of the whole cohort; training cases by the models fitted on them
     """
 
     model: FrozenModel
-    signatures: Mapping[str, LassoSignature]
-    radscores: pd.DataFrame
-    cross_fitted: pd.DataFrame
-    univariate: pd.DataFrame
-    clinical: LogisticModel
-    probabilities: pd.Series
+    pipeline: FittedPipeline
+    probabilities: pd.DataFrame
 
 
 def train(extraction: Extraction, cohort: pd.DataFrame, identity: Identity, folder: Path, progress: Progress = no_progress) -> Trained:
     """Train and freeze the combined model of a protocol on the training split.
 
-    mRMR, LASSO, the clinical screen, the logistic model and the cut-off see training cases alone; the combined model is
-    fitted on cross-fitted radscores unless the protocol says ``in_sample`` (the study's own way, which is optimistic).
+    The fit (`fit_pipeline`) sees training cases alone; its medians stand in for missing clinical values, here as in the other splits.
 
     Parameters
     ----------
@@ -80,53 +73,43 @@ def train(extraction: Extraction, cohort: pd.DataFrame, identity: Identity, fold
     CohortError
         when outcomes or features do not allow it
     """
-    import pandas as pd
-
-    from .learning.classifiers import fit_clinical, univariate_screen, youden_cut_off
+    from .learning.pipeline import MODEL_CLINICAL, MODEL_COMBINED, fit_pipeline
 
     protocol = extraction.protocol
     table = cohort.loc[[c for c in cohort.index if c in extraction.features.index]]
+    features = extraction.features.loc[table.index]
     training = table.index[table["split"] == "training"]
     _same_training_cases(extraction, cohort)
     y = table.loc[training, "outcome"].astype(int)
-    predictors, clinical = _clinical(table, training, protocol)
-    univariate = univariate_screen(clinical.loc[training], y)
-    clinical_model = fit_clinical(clinical.loc[training], y, list(protocol.clinical.candidates), protocol.clinical.univariate_p)
+    predictors, clinical = coded_clinical(table, protocol)
+    pipeline = fit_pipeline(features.loc[training], clinical.loc[training], y, protocol, progress=progress)
+    combined, clinical_model = pipeline.combined, pipeline.clinical_model
+    assert combined is not None
+    assert clinical_model is not None
     kept = list(clinical_model.terms)
+    selecting = {region: signature for region, signature in pipeline.signatures.items() if signature.n_selected_}
+    in_sample = protocol.combined.radscores == "in_sample"
+    fitted_on = pipeline.radscores(features.loc[training]) if in_sample else pipeline.cross_fitted
+    terms = clinical.loc[training, kept].fillna(pipeline.medians)
+    terms = terms.join(fitted_on.fillna(pipeline.radscore_means).add_prefix("radscore_"))[list(combined.terms)]
+    probabilities = pipeline.probabilities(features, clinical)
 
-    signatures: dict[str, LassoSignature] = {}
-    oof_scores = pd.DataFrame(index=training)
-    for i, region in enumerate(protocol.regions):
-        step = part(progress, i / len(protocol.regions), (i + 1) / len(protocol.regions))
-        estimator, oof = _radscore(extraction.features.loc[training], y, region, protocol, step)
-        if estimator.n_selected_:
-            signatures[region], oof_scores[region] = estimator, oof
-    frozen = {region: _freeze_signature(estimator, oof_scores[region]) for region, estimator in signatures.items()}
-    radscores = pd.DataFrame(
-        {r: [radscore(row, s) for _, row in extraction.features[list(s.features)].iterrows()] for r, s in frozen.items()},
-        index=extraction.features.index,
-    ).loc[table.index]
-    means = pd.Series({r: s.train_mean for r, s in frozen.items()}, dtype=float)
-    fitted_on = oof_scores if protocol.combined.radscores == "cross_fitted" else radscores.loc[training]
-    logistic = _combine(clinical.loc[training, kept], fitted_on.fillna(means), oof_scores, y, protocol)
-    terms = pd.concat([clinical.loc[training, kept], _as_terms(fitted_on.fillna(means))], axis=1)[list(logistic.terms)]
-    all_terms = pd.concat([clinical[kept], _as_terms(radscores.fillna(means))], axis=1)[list(logistic.terms)]
-    probabilities = pd.Series(np.asarray(logistic.probability(all_terms)), index=table.index)
-    cut_off = float(youden_cut_off(y.to_numpy(), np.asarray(logistic.probability(terms))))
-
-    performance = _performance(table, probabilities, np.asarray(logistic.probability(terms)), protocol)
-    performance += _clinical_performance(table, clinical_model.probability(clinical))
-    for name, scores in oof_scores.items():
-        enters = "" if f"radscore_{name}" in logistic.terms else ", not in the combined model"
-        performance.append(_row(f"training, cross-fitted radscore of {name}{enters}", y[scores.notna()], scores.dropna()))
+    performance = _performance(table, probabilities[MODEL_COMBINED], combined.probability(terms), protocol)
+    performance += _clinical_performance(table, probabilities[MODEL_CLINICAL].to_numpy())
+    for name in selecting:
+        scores = pipeline.cross_fitted[name].dropna()
+        enters = "" if f"radscore_{name}" in combined.terms else ", not in the combined model"
+        performance.append(_row(f"training, cross-fitted radscore of {name}{enters}", y[scores.index], scores))
+    provenance = {"versions": versions(), "cases_without_features": len(cohort) - len(table)}
+    imputed = _imputed(clinical, table["split"], pipeline.medians)
     model = FrozenModel(
         **_identity(identity, extraction.phantom),
         kind="combined",
         protocol=protocol.to_dict(),
         predictors=tuple(p for p in predictors if p.name in kept),
-        intercept=float(logistic.intercept),
-        terms=_terms(logistic, terms, predictors),
-        cut_off=cut_off,
+        intercept=float(combined.intercept),
+        terms=_terms(combined, terms, predictors),
+        cut_off=float(pipeline.cut_offs[MODEL_COMBINED]),
         cut_off_rule=f"highest Youden index in training ({protocol.combined.radscores.replace('_', '-')} radscores)",
         imaging=Imaging(
             b_values=dict(extraction.b_values),
@@ -134,83 +117,59 @@ def train(extraction: Extraction, cohort: pd.DataFrame, identity: Identity, fold
             weights=protocol.deep.weights,
             weights_sha256=extraction.weights_sha256,
             habitats=extraction.centroids,
-            signatures=frozen,
+            signatures={r: _freeze_signature(signature, pipeline.cross_fitted[r]) for r, signature in selecting.items()},
         ),
         performance=tuple(performance),
-        provenance={"versions": versions(), "cases_without_features": len(cohort) - len(table)},
+        provenance=provenance | ({"imputed": imputed} if imputed else {}),
     )
-    loaded = write_model(model, folder, model_card(model, univariate))
-    return Trained(loaded, signatures, radscores, oof_scores, univariate, clinical_model, probabilities)
+    loaded = write_model(model, folder, model_card(model, pipeline.univariate))
+    return Trained(loaded, pipeline, probabilities)
 
 
-def _clinical(table: pd.DataFrame, training: pd.Index, protocol: Protocol) -> tuple[list[Predictor], pd.DataFrame]:
-    """Predictors with their training ranges, and their coded values (cases, predictors)."""
-    import pandas as pd
+def coded_clinical(table: pd.DataFrame, protocol: Protocol) -> tuple[list[Predictor], pd.DataFrame]:
+    """Clinical candidates of a protocol with the ranges they have in the training split, and their coded values.
 
-    missing = [c for c in protocol.clinical.candidates if c not in table]
-    if missing:
-        there = ", ".join(clinical_columns(table)) or "none"
-        raise CohortError(f"The cohort table lacks the clinical columns {', '.join(missing)} (it has {there})")
-    general = [standard_predictor(name, table.loc[training, name]) for name in protocol.clinical.candidates]
-    coded = {case: code_values(general, dict(table.loc[case]), str(case)) for case in table.index}
-    return general, pd.DataFrame.from_dict(coded, orient="index")
+    Parameters
+    ----------
+    table : cohort table with ``split`` and the candidates' columns; values may be missing
 
-
-def _radscore(
-    features: pd.DataFrame, y: pd.Series, region: str, protocol: Protocol, progress: Progress
-) -> tuple[LassoSignature, pd.Series]:
-    """Signature of one region and its out-of-fold scores; a case without the region has NaN."""
-    import pandas as pd
-
-    from .features.table import columns_of
-    from .learning.signature import LassoSignature, cross_fitted_scores
-
-    settings = protocol.selection
-    columns = columns_of(features, region=region)
-    X = features[columns]
-    progress(0.0, f"Radscore of {region}: mRMR and LASSO")
-    estimator = LassoSignature(
-        n_features=settings.mrmr_features, scheme=settings.mrmr_scheme, folds=settings.folds, rule=settings.lasso_rule, seed=settings.seed
-    )
-    present = X.notna().all(axis=1)
-    fitted = estimator.fit(X[present], y[present])
-    step = part(progress, 0.1, 1.0)
-    scores = cross_fitted_scores(
-        estimator,
-        X,
-        y,
-        protocol.combined.folds,
-        protocol.combined.seed,
-        lambda fraction, text: step(fraction, f"Radscore of {region}: {text}"),
-    )
-    return fitted, pd.Series(np.asarray(scores), index=X.index)
-
-
-def _combine(clinical: pd.DataFrame, scores: pd.DataFrame, oof: pd.DataFrame, y: pd.Series, protocol: Protocol) -> LogisticModel:
-    """Combined model of the clinical terms and those radscores that earn their place.
-
-    A radscore is a region's own log odds: one that ranks unseen patients no better than chance, or would enter with a
-    negative weight and so contradict itself, is left out (the most negative first, then the fit is made anew).
+    Returns
+    -------
+    predictors, and (cases, candidates) numbers, NaN where missing
 
     Raises
     ------
     CohortError
-        when no radscore is left
+        when a candidate's column is not there or empty in training
+    CaseError
+        for a value that a predictor cannot take, naming the case
     """
     import pandas as pd
 
-    from .learning.classifiers import fit_combined
+    candidates = protocol.clinical.candidates
+    missing = [c for c in candidates if c not in table]
+    if missing:
+        there = ", ".join(clinical_columns(table)) or "none"
+        raise CohortError(f"The cohort table lacks the clinical columns {', '.join(missing)} (it has {there})")
+    training = table.loc[table["split"] == "training", list(candidates)]
+    empty = [c for c in candidates if training[c].isna().all()]
+    if empty:
+        raise CohortError(f"Clinical column {empty[0]} is empty in all {len(training)} training rows: fill it, or leave the candidate out")
+    predictors = [standard_predictor(name, training[name].dropna()) for name in candidates]
+    coded = {
+        case: {p.name: p.code(row[p.name], str(case)) if given[p.name] else math.nan for p in predictors}
+        for (case, row), (_, given) in zip(table.iterrows(), table.notna().iterrows(), strict=True)
+    }
+    return predictors, pd.DataFrame.from_dict(coded, orient="index", columns=list(candidates))
 
-    regions = [r for r in scores if _auc(y[oof[r].notna()], oof[r].dropna()) > 0.5]
-    while regions:
-        terms = pd.concat([clinical, _as_terms(scores[regions])], axis=1)
-        model = fit_combined(terms, y, protocol.combined.penalty, protocol.combined.folds, protocol.combined.seed)
-        weights = dict(zip(model.terms, model.coefficients, strict=True))
-        worst = min(regions, key=lambda r: weights[f"radscore_{r}"])
-        if weights[f"radscore_{worst}"] >= 0:
-            return model
-        regions.remove(worst)
-    raise CohortError("No region's radscore ranks unseen patients better than chance: the images say nothing here; use a clinical model")
+
+def _imputed(clinical: pd.DataFrame, split: pd.Series, medians: pd.Series) -> dict[str, Any]:
+    """By predictor: the training median that stood in for missing values, and in how many cases of each split."""
+    found = {}
+    for name in clinical.columns[clinical.isna().any()]:
+        counts = split[clinical[name].isna()].value_counts(sort=False)
+        found[str(name)] = {"median": float(medians[name]), "cases": {str(s): int(n) for s, n in counts.items()}}
+    return found
 
 
 def _freeze_signature(estimator: LassoSignature, cross_fitted: pd.Series) -> Signature:
@@ -223,10 +182,6 @@ def _freeze_signature(estimator: LassoSignature, cross_fitted: pd.Series) -> Sig
         train_mean=float(cross_fitted.mean()),
         train_sd=float(cross_fitted.std()),
     )
-
-
-def _as_terms(radscores: pd.DataFrame) -> pd.DataFrame:
-    return radscores.rename(columns=lambda region: f"radscore_{region}")
 
 
 def _terms(logistic: LogisticModel, values: pd.DataFrame, predictors: list[Predictor]) -> tuple[Term, ...]:
@@ -273,15 +228,8 @@ def _clinical_performance(table: pd.DataFrame, probabilities: np.ndarray) -> lis
 
 def _row(name: str, y: Any, p: Any) -> dict[str, Any]:
     y = np.asarray(y, dtype=int)
-    auc = _auc(y, p)
-    return {"cohort": name, "n": len(y), "events": int(y.sum()), "auc": None if math.isnan(auc) else round(auc, 4)}
-
-
-def _auc(y: Any, score: Any) -> float:
-    from sklearn.metrics import roc_auc_score
-
-    y = np.asarray(y, dtype=int)
-    return float(roc_auc_score(y, np.asarray(score, dtype=float))) if 0 < y.sum() < len(y) else math.nan
+    figure = round(auc(y, p), 4) if 0 < y.sum() < len(y) else None
+    return {"cohort": name, "n": len(y), "events": int(y.sum()), "auc": figure}
 
 
 def _identity(identity: Identity, phantom: bool) -> dict[str, Any]:

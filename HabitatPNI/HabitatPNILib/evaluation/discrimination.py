@@ -86,6 +86,22 @@ class BootstrapResult:
     resamples: int
 
 
+def auc(y: Any, score: Any) -> float:
+    """Area under the ROC curve; ties count half, so that a constant score has 0.5.
+
+    Parameters
+    ----------
+    y : (patients,) outcome, 0 or 1, both present
+    score : (patients,) finite, of any scale; neither is checked here
+    """
+    from scipy.stats import rankdata
+
+    events = np.asarray(y, dtype=bool)
+    count = int(events.sum())
+    above = rankdata(score)[events].sum() - count * (count + 1) / 2
+    return float(above / (count * (len(events) - count)))
+
+
 def auc_ci(y: Any, score: Any, level: float = 0.95) -> AucResult:
     """Area under the ROC curve with DeLong's variance.
 
@@ -113,9 +129,9 @@ def auc_ci(y: Any, score: Any, level: float = 0.95) -> AucResult:
     check_level(level)
     events = check_outcome(y, each=2)
     of_events, of_others = _placements(events, check_scores(score, len(events)))
-    auc, variance = float(of_events.mean()), _variance(of_events, of_others)
+    area, variance = float(of_events.mean()), _variance(of_events, of_others)
     half = float(ndtri((1 + level) / 2)) * math.sqrt(variance)
-    return AucResult(auc, max(0.0, auc - half), min(1.0, auc + half), variance)
+    return AucResult(area, max(0.0, area - half), min(1.0, area + half), variance)
 
 
 def delong_test(y: Any, score_a: Any, score_b: Any) -> DelongResult:
@@ -261,7 +277,7 @@ def bootstrap_ci(
         raise CohortError(f"{resamples} resamples give no interval: at least 1, better 2000, are needed")
     events = check_outcome(y)
     scores = check_scores(score, len(events))
-    measure = _auc if statistic is None else statistic
+    measure = auc if statistic is None else statistic
     outcome = events.astype(int)
     groups = [np.flatnonzero(events), np.flatnonzero(~events)]
     generator = np.random.default_rng(seed)
@@ -294,14 +310,6 @@ def _placements(events: np.ndarray, score: np.ndarray) -> tuple[np.ndarray, np.n
 
 def _variance(of_events: np.ndarray, of_others: np.ndarray) -> float:
     return float(of_events.var(ddof=1) / len(of_events) + of_others.var(ddof=1) / len(of_others))
-
-
-def _auc(outcome: np.ndarray, score: np.ndarray) -> float:
-    from scipy.stats import rankdata
-
-    count = int(outcome.sum())
-    above = rankdata(score)[outcome == 1].sum() - count * (count + 1) / 2
-    return float(above / (count * (len(outcome) - count)))
 
 
 def _wilson(count: int, of: int, level: float) -> Interval:

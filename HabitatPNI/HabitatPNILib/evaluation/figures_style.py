@@ -80,6 +80,7 @@ def print_figure(width_mm: float, height_mm: float, note: str, title: str) -> It
     with house_style():
         import matplotlib
         from matplotlib.layout_engine import ConstrainedLayoutEngine
+        from matplotlib.ticker import FixedLocator
 
         matplotlib.rcParams.update(_PRINT)
         figure = new_figure(width_mm / 25.4, height_mm / 25.4)
@@ -96,6 +97,9 @@ def print_figure(width_mm: float, height_mm: float, note: str, title: str) -> It
         # The room for labels changes with the size of the axes, so that the first layout is a guess.
         for _ in range(2):
             engine.execute(figure)
+            # How many ticks an axis gets hangs on the settings of the moment: others, when it is written, would overflow the layout.
+            for axis in [axis for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)]:
+                axis.set_major_locator(FixedLocator(list(axis.get_majorticklocs())))
         figure.set_layout_engine("none")
 
 

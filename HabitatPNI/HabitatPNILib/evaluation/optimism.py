@@ -1,7 +1,7 @@
 """How much of a model's figure is optimism: bootstrap refits of the whole pipeline, Harrell's correction and the .632+ estimate.
 
 The pipeline is given as in `resampling`. A bootstrap sample names a row as often as it was drawn: a cross-validation inside `fit` must keep
-the copies in one fold, for which `resampling.grouped_folds` takes the rows as its groups.
+the copies of a patient in one fold, for which the rows that `fit` is given serve as its groups.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ import numpy as np
 from ..errors import CohortError
 from ..progress import Progress, no_progress
 from .checks import check_outcome
-from .resampling import Fit, auc, check_count, scores_of
+from .discrimination import auc
+from .resampling import Fit, check_count, scores_of
 
 Metric = Callable[[np.ndarray, np.ndarray], float]
 Loss = Callable[[np.ndarray, np.ndarray], np.ndarray]

@@ -16,6 +16,7 @@ import numpy as np
 from ..errors import CohortError
 from ..progress import Progress, no_progress
 from .checks import check_outcome
+from .discrimination import auc
 
 Predict = Callable[[np.ndarray], np.ndarray]
 Fit = Callable[[np.ndarray], Predict]
@@ -66,42 +67,6 @@ class LearningCurve:
     apparent: np.ndarray
     held_out_aucs: np.ndarray
     apparent_aucs: np.ndarray
-
-
-def auc(y: np.ndarray, score: np.ndarray) -> float:
-    """Area under the ROC curve; ties count half, so that a model without features gets 0.5."""
-    from scipy.stats import rankdata
-
-    events = np.asarray(y, dtype=bool)
-    count = int(events.sum())
-    below = rankdata(score)[events].sum() - count * (count + 1) / 2
-    return float(below / (count * (len(events) - count)))
-
-
-def grouped_folds(y: Any, groups: Any, folds: int, seed: int) -> np.ndarray:
-    """(rows,) fold of every training row, the outcome spread over the folds and equal `groups` kept in one.
-
-    Parameters
-    ----------
-    y : (rows,) outcome of the training rows, 0 or 1
-    groups : (rows,) what must not be parted: the rows that `fit` was given
-    folds, seed : number of folds, and of the shuffle
-
-    Raises
-    ------
-    CohortError
-        when a fold would hold fewer than 2 rows with or without the outcome
-    """
-    from sklearn.model_selection import StratifiedGroupKFold
-
-    events = check_outcome(y)
-    distinct = min(len(np.unique(np.asarray(groups)[events == present])) for present in (True, False))
-    _check_folds(folds, distinct)
-    fold_of = np.empty(len(events), dtype=int)
-    splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
-    for number, (_, held_out) in enumerate(splitter.split(events, events, groups)):
-        fold_of[held_out] = number
-    return _check_fold_events(fold_of, events, folds)
 
 
 def repeated_cv(fit: Fit, y: Any, folds: int = 5, repeats: int = 10, seed: int = 0, progress: Progress = no_progress) -> CrossValidation:
@@ -230,29 +195,15 @@ def _spread_order(rows: np.ndarray, events: np.ndarray, generator: np.random.Gen
 def _stratified_folds(events: np.ndarray, folds: int, seed: np.random.SeedSequence) -> np.ndarray:
     from sklearn.model_selection import StratifiedKFold
 
-    _check_folds(folds, int(min(events.sum(), (~events).sum())))
+    if folds < 2:
+        raise CohortError(f"Cross-validation needs at least 2 folds, not {folds}")
+    rarer = int(min(events.sum(), (~events).sum()))
+    if rarer < 2 * folds:
+        raise CohortError(f"Only {rarer} patients of the rarer outcome: {folds} folds would leave fewer than 2 in a fold; use fewer folds")
     fold_of = np.empty(len(events), dtype=int)
     splitter = StratifiedKFold(folds, shuffle=True, random_state=int(seed.generate_state(1)[0]))
     for number, (_, held_out) in enumerate(splitter.split(events, events)):
         fold_of[held_out] = number
-    return _check_fold_events(fold_of, events, folds)
-
-
-def _check_folds(folds: int, rarer: int) -> None:
-    if folds < 2:
-        raise CohortError(f"Cross-validation needs at least 2 folds, not {folds}")
-    if rarer < 2 * folds:
-        raise CohortError(f"Only {rarer} patients of the rarer outcome: {folds} folds would leave fewer than 2 in a fold; use fewer folds")
-
-
-def _check_fold_events(fold_of: np.ndarray, events: np.ndarray, folds: int) -> np.ndarray:
-    for number in range(folds):
-        with_outcome = int(events[fold_of == number].sum())
-        without = int((fold_of == number).sum()) - with_outcome
-        if min(with_outcome, without) < 2:
-            raise CohortError(
-                f"Fold {number + 1} of {folds} holds {with_outcome} rows with and {without} without the outcome; use fewer folds"
-            )
     return fold_of
 
 

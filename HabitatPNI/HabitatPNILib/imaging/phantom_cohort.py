@@ -7,12 +7,12 @@ import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import SimpleITK as sitk
 
 from ..case import PHANTOM, Case
 from ..errors import CohortError, OutputError
-from ..progress import Progress, no_progress
 from ..storage import write_file, write_text
 from .phantom import Centre, phantom_case
 from .phantom_law import draw_patient
@@ -26,6 +26,7 @@ COLUMNS = (
     *("b_dwi", "b_low_b", "age", "mrt_stage", "pi_rads", "true_probability"),
 )
 SEEDS_PER_COHORT = 100_000
+TABLE = "cohort.csv"
 
 
 @dataclass(frozen=True)
@@ -101,37 +102,31 @@ def write_phantom_case(case: Case, folder: Path) -> dict[str, Path]:
     return paths
 
 
-def write_phantom_cohort(folder: Path, n: tuple[int, int, int] = STUDY_SIZE, seed: int = 1, progress: Progress = no_progress) -> Path:
-    """Write a cohort: one folder a case, and last ``cohort.csv`` with paths relative to it.
+def write_member(member: CohortMember, folder: Path) -> dict[str, Any]:
+    """Make and write one member into its folder; its row of the cohort table, paths relative to `folder`."""
+    case, _ = phantom_case(member.seed, centre=member.centre, case_id=member.case_id)
+    paths = write_phantom_case(case, folder / member.case_id)
+    return {
+        "case_id": member.case_id,
+        "centre": member.centre,
+        "split": member.split,
+        "outcome": member.outcome,
+        **{name: paths[name].relative_to(folder).as_posix() for name in IMAGE_NAMES},
+        "b_dwi": f"{case.b_values['dwi']:g}",
+        "b_low_b": f"{case.b_values['low_b']:g}",
+        **{name: f"{value:g}" for name, value in member.clinical.items()},
+        "true_probability": f"{member.probability:.6f}",
+    }
 
-    Returns
-    -------
-    Path
-        the cohort table; it is there only when every case is
-    """
-    members = list(phantom_cohort(n=n, seed=seed))
-    rows = []
-    for done, member in enumerate(members):
-        progress(done / len(members), f"phantom {done + 1} of {len(members)}")
-        case, _ = phantom_case(member.seed, centre=member.centre, case_id=member.case_id)
-        paths = write_phantom_case(case, folder / member.case_id)
-        rows.append(
-            {
-                "case_id": member.case_id,
-                "centre": member.centre,
-                "split": member.split,
-                "outcome": member.outcome,
-                **{name: paths[name].relative_to(folder).as_posix() for name in IMAGE_NAMES},
-                "b_dwi": f"{case.b_values['dwi']:g}",
-                "b_low_b": f"{case.b_values['low_b']:g}",
-                **{name: f"{value:g}" for name, value in member.clinical.items()},
-                "true_probability": f"{member.probability:.6f}",
-            }
-        )
-    table = folder / "cohort.csv"
-    _write_table(rows, table)
-    progress(1.0, "phantom cohort written")
-    return table
+
+def write_phantom_table(rows: list[dict[str, Any]], folder: Path) -> Path:
+    """Write the table ``cohort.csv`` of members that are written."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_text(folder / TABLE, text.getvalue())
+    return folder / TABLE
 
 
 def _write_image(image: sitk.Image, path: Path) -> None:
@@ -140,11 +135,3 @@ def _write_image(image: sitk.Image, path: Path) -> None:
         sitk.ReadImage(str(temporary))  # the NRRD writer does not report every full disk
 
     write_file(path, write)
-
-
-def _write_table(rows: list[dict], path: Path) -> None:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_text(path, text.getvalue())

@@ -60,24 +60,59 @@ def check_outcome(y: Any, patients: int) -> np.ndarray:
     return values
 
 
-def stratified_folds(y: np.ndarray, folds: int, seed: int) -> np.ndarray:
-    """(patients,) fold number of every patient, the outcome spread evenly over the folds.
+def stratified_folds(y: np.ndarray, folds: int, seed: int, groups: Any = None) -> np.ndarray:
+    """(rows,) fold number of every row, the outcome spread evenly over the folds.
+
+    With `groups` it is the groups that are spread, so that a patient who is in several rows lies in one fold; groups of one row each give
+    the folds of no groups.
+
+    Parameters
+    ----------
+    y : (rows,) of 0 and 1
+    folds, seed : number of folds, and of the shuffle
+    groups : (rows,) equal values stay in one fold, and have the same outcome
 
     Raises
     ------
     CohortError
-        when a fold would hold fewer than 2 patients with or without the outcome
+        when a fold would hold fewer than 2 patients (groups) with or without the outcome, or a group has both outcomes
     """
     from sklearn.model_selection import StratifiedKFold
 
-    events = int(y.sum())
-    fewest, what = min((events, "with"), (len(y) - events, "without"))
+    first, member = _patients(y, groups)
+    outcome = y[first]
+    fewest, what = _rarer(outcome)
     if fewest < 2 * folds:
         advice = f"use at most {fewest // 2} folds or add patients" if fewest >= 4 else "add patients"
         raise CohortError(
-            f"Only {fewest} of {len(y)} patients are {what} the outcome: {folds} folds would leave fewer than 2 in a fold; {advice}"
+            f"Only {fewest} of {len(outcome)} patients are {what} the outcome: {folds} folds would leave fewer than 2 in a fold; {advice}"
         )
-    fold_of = np.empty(len(y), dtype=int)
-    for number, (_, held_out) in enumerate(StratifiedKFold(folds, shuffle=True, random_state=seed).split(y, y)):
+    fold_of = np.empty(len(outcome), dtype=int)
+    for number, (_, held_out) in enumerate(StratifiedKFold(folds, shuffle=True, random_state=seed).split(outcome, outcome)):
         fold_of[held_out] = number
-    return fold_of
+    return fold_of[member]
+
+
+def most_folds(y: np.ndarray, wanted: int, groups: Any = None) -> int:
+    """Folds that `stratified_folds` can make of these rows: `wanted`, or as many as there are patients for, at least 2."""
+    first, _ = _patients(y, groups)
+    return max(2, min(wanted, _rarer(y[first])[0] // 2))
+
+
+def _patients(y: np.ndarray, groups: Any) -> tuple[np.ndarray, np.ndarray]:
+    """First row of every patient in the order of the rows, and (rows,) the patient of each."""
+    if groups is None:
+        return np.arange(len(y)), np.arange(len(y))
+    _, first, member = np.unique(np.asarray(groups), return_index=True, return_inverse=True)
+    if len(member) != len(y):
+        raise CohortError(f"{len(member)} groups are given for {len(y)} rows: one for each row is needed")
+    mixed = np.flatnonzero(y[first][member] != y)
+    if len(mixed):
+        raise CohortError(f"Row {mixed[0]} has another outcome than the other rows of its patient: a patient has one outcome")
+    order = np.argsort(first)
+    return first[order], np.argsort(order)[member]
+
+
+def _rarer(outcome: np.ndarray) -> tuple[int, str]:
+    events = int(outcome.sum())
+    return min((events, "with"), (len(outcome) - events, "without"))

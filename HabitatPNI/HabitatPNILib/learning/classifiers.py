@@ -116,7 +116,9 @@ def fit_clinical(clinical: pd.DataFrame, y: Any, candidates: Sequence[str], p: f
     return _maximum_likelihood(_values(clinical, passed), check_outcome(y, len(clinical)), passed)
 
 
-def fit_combined(terms: pd.DataFrame, y: Any, penalty: Literal["ridge", "none"] = "ridge", folds: int = 10, seed: int = 0) -> LogisticModel:
+def fit_combined(
+    terms: pd.DataFrame, y: Any, penalty: Literal["ridge", "none"] = "ridge", folds: int = 10, seed: int = 0, groups: Any = None
+) -> LogisticModel:
     """Combined model of clinical predictors and radscores.
 
     With ``ridge`` the terms are standardised (inside every fold) and the penalty with the lowest mean negative log-likelihood of held-out
@@ -127,6 +129,7 @@ def fit_combined(terms: pd.DataFrame, y: Any, penalty: Literal["ridge", "none"] 
     ----------
     terms : (patients, terms) complete; absent regions filled in beforehand
     y : (patients,) of 0 and 1
+    groups : (patients,) rows of equal groups stay in one fold
 
     Raises
     ------
@@ -141,7 +144,7 @@ def fit_combined(terms: pd.DataFrame, y: Any, penalty: Literal["ridge", "none"] 
     if penalty != "ridge":
         raise ValueError(f"penalty must be ridge or none, not {penalty}")
     _refuse_constant(values, names)
-    fold_of = stratified_folds(outcome, folds, seed)
+    fold_of = stratified_folds(outcome, folds, seed, groups)
     losses = np.zeros(len(_RIDGE_GRID))
     for fold in range(folds):
         seen = fold_of != fold

@@ -101,7 +101,7 @@ class _Problem:
         self.coefficients[0] = np.log(y.mean() / (1 - y.mean()))
         self.log_odds = np.full(self.n, self.coefficients[0])
         self.signs = np.zeros(len(rows))
-        self.active = np.array([0])
+        self._activate(np.array([0]))
         self._null = self._loss(self.log_odds)
 
     def gradient_at_null(self) -> np.ndarray:
@@ -118,24 +118,31 @@ class _Problem:
         objective = self._objective(penalty)
         for _ in range(_MAX_STEPS):
             p = expit(self.log_odds)
-            gradient = self.rows @ (p - self.y) / self.n
-            slope = gradient[self.active] + penalty * self.signs[self.active]
+            residual = (p - self.y) / self.n
+            slope = self._slope(residual, penalty)
             if np.abs(slope).max() <= _TOLERANCE:
-                if not self._admit(gradient, penalty):
+                if not self._admit(residual, penalty):
                     return
-                slope = gradient[self.active] + penalty * self.signs[self.active]
-            rows = self.rows[self.active]
-            direction = self._newton(rows, p * (1 - p) / self.n, slope)
-            moved = self._line_search(rows, direction, float(slope @ direction), objective, penalty)
+                slope = self._slope(residual, penalty)
+            direction = self._newton(p * (1 - p) / self.n, slope)
+            moved = self._line_search(direction, float(slope @ direction), objective, penalty)
             if moved is None:  # no descent left within rounding
-                if not self._admit(gradient, penalty):
+                if not self._admit(residual, penalty):
                     return
             else:
                 objective = moved
         raise CohortError(f"LASSO did not converge in {_MAX_STEPS} steps at penalty {penalty:.3g}: look for features of extreme values")
 
-    def _admit(self, gradient: np.ndarray, penalty: float) -> bool:
+    def _activate(self, features: np.ndarray) -> None:
+        self.active, self._active_rows = features, self.rows[features]
+
+    def _slope(self, residual: np.ndarray, penalty: float) -> np.ndarray:
+        """Gradient of the objective along the active features."""
+        return self._active_rows @ residual + penalty * self.signs[self.active]
+
+    def _admit(self, residual: np.ndarray, penalty: float) -> bool:
         """Take in the features that break the optimality conditions; False when none does."""
+        gradient = self.rows @ residual
         excess = np.abs(gradient) - penalty
         excess[self.active] = -np.inf
         excess[0] = -np.inf
@@ -145,20 +152,21 @@ class _Problem:
         # The strongest alone surely moves away from zero by its sign; with it those near it, to save rounds.
         entering = entering[excess[entering] >= 0.5 * excess.max()]
         self.signs[entering] = -np.sign(gradient[entering])
-        self.active = np.concatenate([self.active, entering])
+        self._activate(np.concatenate([self.active, entering]))
         return True
 
-    def _newton(self, rows: np.ndarray, weights: np.ndarray, slope: np.ndarray) -> np.ndarray:
+    def _newton(self, weights: np.ndarray, slope: np.ndarray) -> np.ndarray:
         from scipy.linalg.lapack import dposv
 
-        hessian = (rows * weights) @ rows.T
+        weighted = self._active_rows * np.sqrt(weights)
+        hessian = weighted @ weighted.T  # a product with itself takes BLAS half the work
         _, direction, failed = dposv(hessian, -slope)
         if failed:  # linearly dependent features
             hessian[np.diag_indices_from(hessian)] += 1e-9 * hessian.diagonal().max()
             direction = np.linalg.solve(hessian, -slope)
         return direction
 
-    def _line_search(self, rows: np.ndarray, direction: np.ndarray, slope: float, objective: float, penalty: float) -> float | None:
+    def _line_search(self, direction: np.ndarray, slope: float, objective: float, penalty: float) -> float | None:
         """Go along `direction` while it lowers the objective, at most to the first coefficient that reaches zero; its new value."""
         active, signs = self.active, self.signs[self.active]
         now = self.coefficients[active]
@@ -168,7 +176,7 @@ class _Problem:
         if limit <= 0:
             self._drop(reach <= 0)
             return objective
-        along = direction @ rows
+        along = direction @ self._active_rows
         step = min(1.0, limit)
         while True:
             coefficients, log_odds = now + step * direction, self.log_odds + step * along
@@ -190,7 +198,7 @@ class _Problem:
         gone = self.active[leaving]
         self.coefficients[gone] = 0.0
         self.signs[gone] = 0.0
-        self.active = self.active[~leaving]
+        self._activate(self.active[~leaving])
 
     def _objective(self, penalty: float) -> float:
         return self._loss(self.log_odds) + penalty * float(self.signs @ self.coefficients)

@@ -84,8 +84,10 @@ class LassoSignature(ClassifierMixin, BaseEstimator):
         self.rule = rule
         self.seed = seed
 
-    def fit(self, X: Any, y: Any) -> LassoSignature:
+    def fit(self, X: Any, y: Any, groups: Any = None) -> LassoSignature:
         """Learn the signature from `X` (patients, features), an array or DataFrame, and `y` of 0 and 1.
+
+        Rows of equal `groups` (patients,) stay in one fold of the cross-validation.
 
         Raises
         ------
@@ -99,7 +101,7 @@ class LassoSignature(ClassifierMixin, BaseEstimator):
         names = _names(self)
         values = check_matrix(X, names)
         outcome = check_outcome(y, len(values))
-        fold_of = stratified_folds(outcome, self.folds, self.seed)
+        fold_of = stratified_folds(outcome, self.folds, self.seed, groups)
         rows = np.ascontiguousarray(values.T)
 
         # Thousands of small products: more threads only wait for each other, and their number would change the last bits.
@@ -176,11 +178,13 @@ class LassoSignature(ClassifierMixin, BaseEstimator):
         return binomial_deviance(y[held_out], path.scores(unseen)).mean(axis=0)
 
 
-def cross_fitted_scores(estimator: LassoSignature, X: Any, y: Any, folds: int, seed: int, progress: Progress = no_progress) -> np.ndarray:
+def cross_fitted_scores(
+    estimator: LassoSignature, X: Any, y: Any, folds: int, seed: int, progress: Progress = no_progress, groups: Any = None
+) -> np.ndarray:
     """Out-of-fold radscores: each patient is scored by a copy of `estimator` fitted from the start on the other folds.
 
-    Patients whose region is absent (a row of NaN alone) take no part in the fit and get NaN. The folds depend on `y`, `folds` and
-    `seed` only, so that a patient is in the same fold for every region. Each fold's own intercept is replaced by their mean: it holds
+    Patients whose region is absent (a row of NaN alone) take no part in the fit and get NaN. The folds depend on `y`, `folds`, `seed` and
+    `groups` only, so that a patient is in the same fold for every region. Each fold's own intercept is replaced by their mean: it holds
     the prevalence among the other patients, which falls as the held-out ones have the outcome, and would tie weak scores to it.
 
     Parameters
@@ -188,6 +192,7 @@ def cross_fitted_scores(estimator: LassoSignature, X: Any, y: Any, folds: int, s
     estimator : a `LassoSignature`; it is not changed
     X : (patients, features) array or DataFrame
     y : (patients,) of 0 and 1
+    groups : (patients,) rows of equal groups stay in one fold, here and in the estimator's own cross-validation
 
     Returns
     -------
@@ -200,7 +205,8 @@ def cross_fitted_scores(estimator: LassoSignature, X: Any, y: Any, folds: int, s
     """
     table = X if hasattr(X, "columns") else np.asarray(X, dtype=np.float64)
     outcome = check_outcome(y, len(table))
-    fold_of = stratified_folds(outcome, folds, seed)
+    fold_of = stratified_folds(outcome, folds, seed, groups)
+    members = np.arange(len(outcome)) if groups is None else np.asarray(groups)
     present = ~np.isnan(np.asarray(table, dtype=np.float64)).all(axis=1)
 
     def rows(which: np.ndarray) -> Any:
@@ -212,7 +218,7 @@ def cross_fitted_scores(estimator: LassoSignature, X: Any, y: Any, folds: int, s
         progress(fold / folds, f"Cross-fitting, fold {fold + 1} of {folds}")
         seen, held_out = np.flatnonzero(present & (fold_of != fold)), np.flatnonzero(present & (fold_of == fold))
         if len(held_out):
-            fitted = clone(estimator).fit(rows(seen), outcome[seen])
+            fitted = clone(estimator).fit(rows(seen), outcome[seen], members[seen])
             scores[held_out] = fitted.decision_function(rows(held_out)) - fitted.intercept_
             intercepts.append(fitted.intercept_)
     progress(1.0, "Cross-fitting done")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
+from collections.abc import Iterable
 from html import escape
 
 from ..drawing import percent
@@ -27,12 +28,23 @@ def render_report(content: ReportContent) -> str:
         *(_section(section) for section in content.sections),
         f"<footer><p class='research'>{escape(content.research_use_only)}</p></footer>",
     ]
+    return html_page(title, CSS, parts)
+
+
+def html_page(title: str, css: str, parts: Iterable[str]) -> str:
+    """A whole page that may load nothing; `title` and `parts` are HTML already, and empty parts are left out."""
     return (
         "<!DOCTYPE html>\n<html lang='en'>\n<head>\n<meta charset='utf-8'>\n"
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
         "<meta name='viewport' content='width=device-width, initial-scale=1'>\n"
-        f"<title>{title}</title>\n<style>{CSS}</style>\n</head>\n<body>\n" + "\n".join(p for p in parts if p) + "\n</body>\n</html>\n"
+        f"<title>{title}</title>\n<style>{css}</style>\n</head>\n<body>\n" + "\n".join(p for p in parts if p) + "\n</body>\n</html>\n"
     )
+
+
+def image_html(picture: Picture) -> str:
+    """The picture inside the page, no file beside it."""
+    data = base64.b64encode(picture.data).decode("ascii")
+    return f"<img alt='{escape(picture.alt)}' src='data:{escape(picture.media_type)};base64,{data}'>"
 
 
 def _answer(content: ReportContent) -> str:
@@ -43,7 +55,7 @@ def _answer(content: ReportContent) -> str:
         "<section class='answer'><div class='number'><div class='what'>Probability of perineural invasion</div>"
         f"<div class='percent'>{escape(percent(content.probability))}</div>"
         f"<div class='class'>{risk}: {side} the cut-off of {escape(percent(content.cut_off))}</div>"
-        f"<div class='sub'>Cut-off: {escape(content.cut_off_rule)}</div>{_image(content.bar)}</div>"
+        f"<div class='sub'>Cut-off: {escape(content.cut_off_rule)}</div>{image_html(content.bar)}</div>"
         f"<div class='{kind}'><h2>{escape(content.heading)}</h2><p>{escape(content.notice)}</p></div></section>"
     )
 
@@ -82,12 +94,7 @@ def _section(section: Section) -> str:
 
 def _figure(picture: Picture) -> str:
     caption = f"<figcaption>{escape(picture.caption)}</figcaption>" if picture.caption else ""
-    return f"<figure>{_image(picture)}{caption}</figure>"
-
-
-def _image(picture: Picture) -> str:
-    data = base64.b64encode(picture.data).decode("ascii")
-    return f"<img alt='{escape(picture.alt)}' src='data:{escape(picture.media_type)};base64,{data}'>"
+    return f"<figure>{image_html(picture)}{caption}</figure>"
 
 
 def _table(table: Table) -> str:

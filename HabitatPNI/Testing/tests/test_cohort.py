@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import shutil
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 import SimpleITK as sitk
 
-from HabitatPNILib import cohort as cohort_module
-from HabitatPNILib.cohort import extract, load_case, load_extraction, read_cohort
+from HabitatPNILib import cohort_steps
+from HabitatPNILib.cohort import extract, features_of, learn_habitats, load_case, load_extraction, prepared_paths, read_cohort
 from HabitatPNILib.errors import CohortError
 from HabitatPNILib.features.deep import DeepExtractor
 from HabitatPNILib.imaging.phantom import phantom_case
 from HabitatPNILib.preparation import map_habitats, prepare
+from HabitatPNILib.prepared_store import image_hashes, load_stored
 from HabitatPNILib.protocol import Protocol
 
 PROTOCOL = Protocol.from_dict(
@@ -75,37 +80,87 @@ def test_features_are_those_of_the_whole_volumes(extracted, folder):
     np.testing.assert_array_equal(extracted.features.loc["c0", list(direct)].to_numpy(), np.array(list(direct.values())))
 
 
-def test_a_second_run_prepares_only_what_is_new(extracted, folder, monkeypatch):
-    calls = []
-    original = cohort_module.prepare
-    monkeypatch.setattr(cohort_module, "prepare", lambda case, *rest: calls.append(case.case_id) or original(case, *rest))
+def test_the_table_has_one_row_group_a_case_and_its_key(extracted, folder):
+    stored = pq.ParquetFile(folder / "features" / "features.parquet")
+    assert stored.num_row_groups == 3
+    table = stored.read_row_group(1)
+    assert table["case_id"].to_pylist() == ["c1"]
+    assert len(table["key"].to_pylist()[0]) == 32
+    assert (folder / "features" / "cases" / f"{table['key'].to_pylist()[0]}.npy").is_file()
+
+
+def test_prepared_cases_are_found_again_with_what_is_known_of_them(extracted, folder):
+    loaded = load_extraction(folder / "features")
+    paths = prepared_paths(loaded)
+    assert list(paths) == ["c0", "c1", "c2"]
+    assert learn_habitats([paths["c0"], paths["c1"]], PROTOCOL) == extracted.centroids
+    assert features_of("c1", paths["c1"], PROTOCOL, extracted.centroids) == dict(extracted.features.loc["c1"])
+    case = load_case("c0", dict(read_cohort(folder / "cohort.csv").loc["c0"]), folder, PROTOCOL)
+    assert loaded.image_hashes["c0"] == image_hashes(case.images)
+    stored = load_stored(paths["c0"])
+    assert stored.registration is not None
+    assert stored.registration.to_dict() == prepare(case, PROTOCOL).registration.to_dict()
+    with pytest.raises(CohortError, match=r"prepared volumes of 1 cases are not there \(first c2\)"):
+        prepared_paths(replace(loaded, prepared={case: paths[case] for case in ("c0", "c1")}))
+
+
+@pytest.fixture
+def counted(monkeypatch):
+    """Cases that are registered, and those whose features are computed."""
+    calls: dict[str, list[str]] = {"prepare": [], "features": []}
+    prepared, features = cohort_steps.prepare, cohort_steps.features_of
+    monkeypatch.setattr(cohort_steps, "prepare", lambda case, *rest: calls["prepare"].append(case.case_id) or prepared(case, *rest))
+    monkeypatch.setattr(cohort_steps, "features_of", lambda case, *rest: calls["features"].append(case) or features(case, *rest))
+    return calls
+
+
+def test_a_second_run_does_only_what_is_new(extracted, folder, counted):
     again = extract(folder / "cohort.csv", PROTOCOL, folder / "features")
-    assert calls == []
+    assert counted == {"prepare": [], "features": []}
     pd.testing.assert_frame_equal(again.features, extracted.features)
+    kept = pq.read_table(folder / "features" / "features.parquet", columns=["case_id", "key"]).to_pydict()
+    key = dict(zip(kept["case_id"], kept["key"], strict=True))["c2"]
+    (folder / "features" / "cases" / f"{key}.npy").write_bytes(b"damaged")
+    extract(folder / "cohort.csv", PROTOCOL, folder / "features")
+    assert counted == {"prepare": [], "features": ["c2"]}
+
+
+def test_rejected_cases_are_left_out_and_listed(extracted, folder, tmp_path, counted):
+    """c1 shapes the habitats no more, so that the features of the others are made anew."""
+    out = tmp_path / "features"
+    shutil.copytree(folder / "features" / "prepared", out / "prepared")
+    found = extract(folder / "cohort.csv", PROTOCOL, out, rejected={"c1": "T2W moved"})
+    assert list(found.features.index) == ["c0", "c2"]
+    assert found.training == ("c0",)
+    assert found.centroids != extracted.centroids
+    assert counted == {"prepare": [], "features": ["c0", "c2"]}
+    failures = pd.read_csv(out / "failures.csv").set_index("case_id")["reason"]
+    assert failures["c1"] == "rejected: T2W moved"
+    assert list(failures.index) == ["c1", "c3"]
+    with pytest.raises(CohortError, match="Rejected cases are not in the cohort table: c9"):
+        extract(folder / "cohort.csv", PROTOCOL, out, rejected={"c9": "?"})
+
+
+def test_paths_that_do_not_exist_are_failures(extracted, folder, tmp_path):
+    table = pd.read_csv(folder / "cohort.csv")
+    table = table.assign(**{name: [str(folder / p) for p in table[name]] for name in ("t2w", "dwi", "adc", "low_b", "roi")})
+    table.loc[0, "adc"] = "nowhere/adc.nrrd"
+    table.loc[2, "roi"] = None
+    table["dicom"] = [None, None, None, "no/folder"]
+    table.to_csv(tmp_path / "cohort.csv", index=False)
+    shutil.copytree(folder / "features" / "prepared", tmp_path / "features" / "prepared")
+    found = extract(tmp_path / "cohort.csv", PROTOCOL, tmp_path / "features")
+    assert list(found.features.index) == ["c1"]
+    assert "The ADC file adc.nrrd does not exist" in found.failures["c0"]
+    assert "no tumour outline (ROI)" in found.failures["c2"]
+    assert found.failures["c3"].startswith("Case c3:")
 
 
 @pytest.mark.slow
-def test_two_processes_give_the_same_features(extracted, folder, tmp_path):
-    both = extract(folder / "cohort.csv", PROTOCOL, folder / "features", jobs=2)
-    pd.testing.assert_frame_equal(both.features, extracted.features, rtol=1e-5)
+def test_two_processes_give_the_same_bits(extracted, folder, tmp_path):
+    both = extract(folder / "cohort.csv", PROTOCOL, tmp_path, jobs=2)
+    pd.testing.assert_frame_equal(both.features, extracted.features, check_exact=True)
     assert both.failures == extracted.failures
-
-
-@pytest.mark.parametrize(
-    ("change", "text"),
-    [
-        (lambda t: t.drop(columns="outcome"), "columns are missing: outcome"),
-        (lambda t: t.drop(columns="dwi"), "columns are missing: t2w and dwi, or dicom"),
-        (lambda t: t.assign(outcome=[0, 1, 2, np.nan]), "column outcome must be 0 or 1; it is not in rows 4, 5"),
-        (lambda t: t.assign(split="train"), "column split must be one of training, internal, external; it is not in rows 2, 3, 4, 5"),
-        (lambda t: t.assign(case_id=["a", "b", "a", "c"]), "column case_id: given more than once: a"),
-    ],
-)
-def test_tables_that_cannot_be_used(folder, tmp_path, change, text):
-    change(pd.read_csv(folder / "cohort.csv")).to_csv(tmp_path / "cohort.csv", index=False)
-    with pytest.raises(CohortError) as error:
-        read_cohort(tmp_path / "cohort.csv")
-    assert text in str(error.value)
 
 
 def test_missing_tables_and_folders(tmp_path):

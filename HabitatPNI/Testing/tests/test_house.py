@@ -9,17 +9,19 @@ import pytest
 
 LIBRARY = Path(__file__).resolve().parents[2] / "HabitatPNILib"
 FLOORS = [
-    {"errors", "progress", "geometry", "resources", "storage", "colours", "drawing"},
-    {"predictors", "standard_predictors", "protocol", "case", "frozen_model", "model_checks"},
+    {"errors", "progress", "geometry", "resources", "storage", "colours", "drawing", "csv_rows"},
+    {"predictors", "standard_predictors", "protocol", "case", "frozen_model", "model_checks", "cohort_table"},
     {"networks"},
     {"imaging", "habitats", "features", "learning", "evaluation", "nomogram", "explain", "report"},
-    {"preparation", "prepared_store", "model_card"},
-    {"analysis", "clinical_model", "cohort"},
+    {"preparation", "prepared_store", "model_card", "cohort_run"},
+    {"analysis", "clinical_model", "cohort_steps", "phantoms"},
+    {"cohort", "table_prediction", "quality", "recalibration", "second_reader"},
     {"training", "case_report"},
+    {"study"},
     {"outputs"},
     {"mrml", "gui"},
     {"workbench"},
-    {"terminal", "cli_commands", "worker"},
+    {"terminal", "cli_commands", "study_commands", "cli_study", "worker"},
     {"cli"},
 ]
 FLOOR_OF = {room: number for number, floor in enumerate(FLOORS) for room in floor}

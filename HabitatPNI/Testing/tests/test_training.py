@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from HabitatPNILib.analysis import radscore
+from HabitatPNILib.analysis import analyse, radscore
 from HabitatPNILib.cohort import Extraction
 from HabitatPNILib.errors import CohortError
 from HabitatPNILib.frozen_model import HabitatCentroids, load_model
@@ -17,7 +18,15 @@ from HabitatPNILib.training import Identity, train
 
 IDENTITY = Identity("trained", "1.0.0", "A test model", "Made for a test.", True, {"patients": "none"})
 PROTOCOL = Protocol.from_dict(
-    {"name": "test", "title": "t", "habitats": {"k": 2}, "selection": {"mrmr_features": 10, "folds": 5}, "combined": {"folds": 5}}, "test"
+    {
+        "name": "test",
+        "title": "t",
+        "registration": {"enabled": False},
+        "habitats": {"k": 2, "k_range": [2, 3]},
+        "selection": {"mrmr_features": 10, "folds": 5},
+        "combined": {"folds": 5},
+    },
+    "test",
 )
 
 
@@ -68,18 +77,58 @@ def test_the_frozen_model_gives_the_probabilities_of_training(trained):
             else:
                 value = table.at[case, term.name]
             log_odds += term.coefficient * value
-        assert 1 / (1 + np.exp(-log_odds)) == pytest.approx(result.probabilities[case], abs=1e-12)
+        assert 1 / (1 + np.exp(-log_odds)) == pytest.approx(result.probabilities.at[case, "combined"], abs=1e-12)
 
 
 def test_an_absent_habitat_enters_at_the_training_mean(trained):
-    _, table, result = trained
-    assert np.isnan(result.radscores.at["p200", "habitat2"])
+    extraction, table, result = trained
+    radscores = result.pipeline.radscores(extraction.features.loc[["p200"]])
+    assert np.isnan(radscores.at["p200", "habitat2"])
     log_odds = result.model.intercept
     for term in result.model.terms:
         region = term.name.removeprefix("radscore_")
-        known = {**result.radscores.loc["p200"].to_dict(), "habitat2": result.model.imaging.signatures["habitat2"].train_mean}
+        known = {**radscores.loc["p200"].to_dict(), "habitat2": result.model.imaging.signatures["habitat2"].train_mean}
         log_odds += term.coefficient * (known[region] if region in known else table.at["p200", term.name])
-    assert result.probabilities["p200"] == pytest.approx(1 / (1 + np.exp(-log_odds)), abs=1e-12)
+    assert result.probabilities.at["p200", "combined"] == pytest.approx(1 / (1 + np.exp(-log_odds)), abs=1e-12)
+
+
+def test_analyse_gives_the_probabilities_of_the_pipeline(trained, phantom):
+    """The frozen model is what a single case is predicted with; the network is replaced by the features of the synthetic patients."""
+    extraction, table, result = trained
+    for case_id in ("p1", "p3", "p170", "p200"):  # p3 and p200 lack habitat 2
+        row = extraction.features.loc[case_id]
+        network = SimpleNamespace(extract=lambda *_, row=row: row, notice="", description="fixed features")
+        clinical = {p.name: table.at[case_id, p.name] for p in result.model.predictors}
+        case = dataclasses.replace(phantom[0], clinical=clinical)
+        found = analyse(case, result.model, load=lambda _, network=network: network)
+        assert found.probability == pytest.approx(result.probabilities.at[case_id, "combined"], abs=1e-9)
+
+
+def test_missing_clinical_values_are_filled_with_the_training_median_and_said(tmp_path):
+    extraction, table = cohort(absent=(3,))
+    table = table.astype({"age": float, "pi_rads": object})
+    table.loc[["p1", "p5", "p9", "p230"], "age"] = np.nan
+    table.loc["p2", "pi_rads"] = None
+    result = train(extraction, table, IDENTITY, tmp_path / "gaps")
+    seen = table[table["split"] == "training"]
+    median = seen["age"].median()
+    assert result.model.provenance["imputed"] == {
+        "age": {"median": median, "cases": {"training": 3, "external": 1}},
+        "pi_rads": {"median": 4.0, "cases": {"training": 1}},
+    }
+    assert f"| `age` | {median:g} | training: 3, external: 1 |" in result.model.card
+    by_hand = train(extraction, table.fillna({"age": median, "pi_rads": 4}), IDENTITY, tmp_path / "filled")
+    assert "imputed" not in by_hand.model.provenance
+    assert "Missing clinical values" not in by_hand.model.card
+    np.testing.assert_array_equal(result.probabilities, by_hand.probabilities)
+    assert result.model.terms == by_hand.model.terms
+
+    table.loc[seen.index[:40], "age"] = np.nan
+    with pytest.raises(CohortError, match=r"Clinical column age is missing in 40 of 160 training rows \(first p0, p1, .*at most 20%"):
+        train(extraction, table, IDENTITY, tmp_path / "m")
+    table.loc[seen.index, "age"] = np.nan
+    with pytest.raises(CohortError, match="Clinical column age is empty in all 160 training rows"):
+        train(extraction, table, IDENTITY, tmp_path / "m")
 
 
 def test_predictors_carry_the_range_of_training_and_the_cut_off_lies_between_the_classes(trained):

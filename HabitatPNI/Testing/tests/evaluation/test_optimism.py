@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from HabitatPNILib.errors import Cancelled, CohortError
+from HabitatPNILib.evaluation.discrimination import auc
 from HabitatPNILib.evaluation.optimism import BootstrapFits, bootstrap_fits, dot632_plus, dot632_plus_auc, harrell
-from HabitatPNILib.evaluation.resampling import auc
 
 
 def logistic(features: np.ndarray, y: np.ndarray):

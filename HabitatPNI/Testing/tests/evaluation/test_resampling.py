@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from HabitatPNILib.errors import Cancelled, CohortError
-from HabitatPNILib.evaluation.resampling import grouped_folds, learning_curve, permutation_test, repeated_cv
+from HabitatPNILib.evaluation.resampling import learning_curve, permutation_test, repeated_cv
 
 Y = (np.arange(100) % 5 == 0).astype(int)
 NOISE = np.random.default_rng(2).normal(size=(100, 2000))
@@ -85,16 +85,6 @@ def test_learning_curve_rises_on_held_out_and_falls_on_training_patients():
     assert [y[rows].sum() for rows in seen[:3]] == [10, 40, 160]
 
 
-def test_copies_of_a_patient_stay_in_one_fold():
-    rng = np.random.default_rng(1)
-    rows = rng.integers(100, size=100)
-    fold_of = grouped_folds(Y[rows], rows, 3, seed=0)
-    assert all(len(np.unique(fold_of[rows == row])) == 1 for row in np.unique(rows))
-    events = np.bincount(fold_of[Y[rows] == 1], minlength=3)
-    assert events.min() >= 2
-    assert events.max() - events.min() <= 3
-
-
 @pytest.mark.parametrize(
     ("call", "message"),
     [
@@ -104,7 +94,6 @@ def test_copies_of_a_patient_stay_in_one_fold():
         (lambda fit: repeated_cv(fit, Y, repeats=0), "0 repeats are too few"),
         (lambda fit: learning_curve(fit, Y, [5, 40]), r"Training sizes 5, 40 do not fit: from 10 .* to 80"),
         (lambda fit: learning_curve(fit, Y, [20, 90]), r"Training sizes 20, 90 do not fit"),
-        (lambda fit: grouped_folds([0, 0, 1, 1, 1, 1], [0, 1, 2, 2, 2, 3], 2, 0), "Only 2 patients of the rarer outcome: 2 folds"),
         (lambda fit: permutation_test(lambda labels: np.nan, Y, 3), "not finite in 3 of 3 shuffles"),
     ],
 )

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import csv
 from collections import Counter
 
 import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from HabitatPNILib.errors import Cancelled, CohortError, OutputError
+from HabitatPNILib.errors import CohortError, OutputError
 from HabitatPNILib.imaging.phantom import phantom_case
-from HabitatPNILib.imaging.phantom_cohort import phantom_cohort, write_phantom_case, write_phantom_cohort
+from HabitatPNILib.imaging.phantom_cohort import phantom_cohort, write_phantom_case
 
 
 def test_default_cohort_has_the_studys_shape():
@@ -40,33 +39,6 @@ def test_member_agrees_with_its_case():
     case, truth = phantom_case(member.seed, centre=member.centre, case_id=member.case_id)
     assert (case.case_id, dict(case.clinical)) == ("phantom-centre2-0001", member.clinical)
     assert (truth.outcome, truth.probability) == (member.outcome, member.probability)
-
-
-def test_written_cohort_reads_back(tmp_path):
-    table = write_phantom_cohort(tmp_path / "cohort", n=(1, 0, 1), seed=2)
-    rows = list(csv.DictReader(table.open(encoding="utf-8")))
-    assert [r["case_id"] for r in rows] == ["phantom-centre1-0001", "phantom-centre2-0002"]
-    assert rows[0]["b_dwi"] == "1400"
-    assert rows[0]["b_low_b"] == "50"
-    member = next(iter(phantom_cohort(n=(1, 0, 1), seed=2)))
-    case, _ = phantom_case(member.seed, centre=member.centre)
-    dwi = sitk.ReadImage(str(table.parent / rows[0]["dwi"]))
-    assert dwi.GetMetaData("b_value") == "1400"
-    assert dwi.GetMetaData("phantom") == "true"
-    assert np.array_equal(sitk.GetArrayViewFromImage(dwi), sitk.GetArrayViewFromImage(case.images["dwi"]))
-    assert float(rows[0]["age"]) == member.clinical["age"]
-    assert float(rows[0]["true_probability"]) == pytest.approx(member.probability, abs=1e-6)
-    assert not [p for p in table.parent.rglob("*") if p.name.startswith(".")]
-
-
-def test_cancelled_cohort_has_no_table(tmp_path):
-    def stop(fraction, message):
-        if fraction > 0:
-            raise Cancelled
-
-    with pytest.raises(Cancelled):
-        write_phantom_cohort(tmp_path, n=(0, 0, 2), seed=2, progress=stop)
-    assert not (tmp_path / "cohort.csv").exists()
 
 
 def test_folder_that_cannot_be_written_is_named(tmp_path):

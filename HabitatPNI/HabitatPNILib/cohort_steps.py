@@ -1,0 +1,181 @@
+"""What is done for one case of a cohort, in a process of its own if need be: read, prepare, habitats, deep features.
+
+Public: `load_case`, `prepare_case`, `learn_habitats`, `features_of`, `feature_columns`, and the keys under which results are kept.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import zipfile
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from . import __version__
+from .case import Case
+from .cohort_table import IMAGE_COLUMNS, is_given, is_number
+from .frozen_model import HabitatCentroids
+from .habitats.clustering import HabitatClusterer, draw_voxels
+from .imaging.preprocessing import Preprocessed
+from .preparation import map_habitats, prepare
+from .prepared_store import STORE_FORMAT, StoredCase, image_hashes, load_stored, load_volumes, store_case
+from .protocol import DeepSection, Protocol
+from .storage import write_file
+
+if TYPE_CHECKING:
+    from .features.deep import DeepExtractor
+
+FEATURE_FORMAT = 1
+"""Raise this whenever the deep features of the same volumes change: those kept before are then made anew."""
+
+
+def load_case(case_id: str, row: Mapping[str, Any], folder: Path, protocol: Protocol) -> Case:
+    """Case of one row of a cohort table whose paths are relative to `folder`."""
+    from .imaging.dicom import read_dicom_case
+    from .imaging.files import read_case_files
+
+    paths: dict[str, Any] = {c: _path(folder, row[c]) for c in IMAGE_COLUMNS if is_given(row.get(c))}
+    outline: dict[str, Any] = {c: str(row[c]) for c in ("roi_segment", "roi_on") if is_given(row.get(c))}
+    if is_given(row.get("dicom")):
+        dicom = _path(folder, row["dicom"])
+        return read_dicom_case(dicom, roi=paths.get("roi"), **outline, diffusion=protocol.diffusion, case_id=case_id)
+    b_values = {name: float(row[f"b_{name}"]) for name in ("dwi", "low_b") if is_number(row.get(f"b_{name}"))}
+    return read_case_files(**paths, **outline, b_values=b_values or None, case_id=case_id, diffusion=protocol.diffusion)
+
+
+def prepare_case(case_id: str, row: Mapping[str, Any], folder: Path, protocol: Protocol, store: Path) -> StoredCase:
+    """Register and resample a case of a cohort table, unless `store` holds it already.
+
+    Parameters
+    ----------
+    row : of the table; its paths are relative to `folder`
+    store : folder of the prepared volumes, one file a case named by `prepared_key`
+    """
+    path = store / f"{prepared_key(row, folder, protocol)}.npz"
+    with suppress(OSError, ValueError, KeyError, zipfile.BadZipFile):  # not there, or damaged: made anew
+        return load_stored(path)
+    case = load_case(case_id, row, folder, protocol)
+    hashes = image_hashes(case.images)
+    prepared = prepare(case, protocol)
+    margin, found = protocol.deep.margin_mm, prepared.registration
+    store_case(prepared.preprocessed, case.b_values, case.is_phantom, margin, path, hashes=hashes, registration=found)
+    return load_stored(path)
+
+
+def prepared_key(row: Mapping[str, Any], folder: Path, protocol: Protocol) -> str:
+    """Hash of everything that decides the prepared volumes: files, protocol sections, version."""
+    digest = hashlib.sha256(f"{__version__} {STORE_FORMAT}".encode())
+    for section in (protocol.diffusion, protocol.registration, protocol.preprocessing):
+        digest.update(section.model_dump_json().encode())
+    options = [str(row.get(c)) for c in ("b_dwi", "b_low_b", "roi_segment", "roi_on")]
+    digest.update(repr((protocol.sequences, protocol.fixed, protocol.deep.margin_mm, options)).encode())
+    for column in (*IMAGE_COLUMNS, "dicom"):
+        if is_given(row.get(column)):
+            for file in _files(_path(folder, row[column])):
+                digest.update(f"{column} {file.stat().st_size}".encode() + file.read_bytes())
+    return digest.hexdigest()[:32]
+
+
+def learn_habitats(paths: Iterable[Path], protocol: Protocol) -> HabitatCentroids:
+    """Cohort-scope habitats: scaler and centroids of the pooled voxels of training cases, equally many of each.
+
+    Parameters
+    ----------
+    paths : prepared volumes (`cohort.prepared_paths`) in the order of the cohort table, on which the draw of voxels depends
+    """
+    settings = protocol.habitats
+    vectors = [
+        draw_voxels(load_volumes(path).voxel_vectors(protocol.sequences), settings.voxels_per_patient, settings.seed + i)
+        for i, path in enumerate(paths)
+    ]
+    clusterer = HabitatClusterer(settings.k, protocol.sequences, settings.order_by, settings.seed)
+    return clusterer.fit(np.concatenate(vectors)).centroids_
+
+
+def features_of(case_id: str, path: Path, protocol: Protocol, centroids: HabitatCentroids | None) -> dict[str, float]:
+    """Deep features of a prepared case by column; NaN in the columns of an absent habitat.
+
+    Parameters
+    ----------
+    case_id : the case's name; `cohort_run.run_cases` asks for it
+    path : its prepared volumes
+    centroids : cohort-scope habitats; None clusters the case by itself
+    """
+    return features_of_volumes(load_volumes(path), protocol, centroids)
+
+
+def features_of_volumes(preprocessed: Preprocessed, protocol: Protocol, centroids: HabitatCentroids | None) -> dict[str, float]:
+    """`features_of` of volumes in memory."""
+    regions = map_habitats(preprocessed, protocol.habitats, protocol.sequences, centroids).regions()
+    return dict(extractor(protocol.deep).extract(preprocessed.normalised, regions))
+
+
+def store_features(case_id: str, path: Path, protocol: Protocol, centroids: HabitatCentroids | None, target: Path) -> None:
+    """Write `features_of` a case with `write_features`."""
+    write_features(features_of(case_id, path, protocol, centroids), protocol, target)
+
+
+def write_features(features: Mapping[str, float], protocol: Protocol, target: Path) -> None:
+    """Write a case's features to ``target`` (.npy), in the order of `feature_columns`."""
+    values = np.array([features[name] for name in feature_columns(protocol)])
+    write_file(target, lambda temporary: np.save(temporary, values, allow_pickle=False))
+
+
+def read_features(path: Path, count: int) -> np.ndarray | None:
+    """A case's (count,) features; None where they are not kept, or their file is damaged."""
+    try:
+        values = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError):
+        return None
+    return values if values.shape == (count,) else None
+
+
+def feature_columns(protocol: Protocol) -> list[str]:
+    """Columns of the protocol's FeatureTable."""
+    from .features.table import column
+    from .networks.resnet import FEATURE_COUNTS
+
+    backbone = protocol.deep.backbone
+    return [
+        column(region, sequence, backbone, f"{i:04d}")
+        for region in protocol.regions
+        for sequence in protocol.sequences
+        for i in range(FEATURE_COUNTS[backbone])
+    ]
+
+
+def feature_key(path: Path, protocol: Protocol, centroids: HabitatCentroids | None, weights_sha256: str, what: str = "") -> str:
+    """Hash of everything that decides the features of prepared volumes, whose file is named by a hash of all before.
+
+    Parameters
+    ----------
+    what : what else was done to the volumes, for negative controls
+    """
+    sections = protocol.deep.model_dump_json(exclude={"weights"}) + protocol.habitats.model_dump_json(
+        exclude={"k_range", "voxels_per_patient"}
+    )
+    parts = (__version__, FEATURE_FORMAT, path.stem, protocol.sequences, sections, centroids, weights_sha256, what)
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:32]
+
+
+@lru_cache(maxsize=1)
+def extractor(settings: DeepSection) -> DeepExtractor:
+    """The process's extractor: its network is loaded once for all cases."""
+    from .features.deep import DeepExtractor
+
+    return DeepExtractor(settings)
+
+
+def _path(folder: Path, cell: object) -> Path:
+    """Path of a table's cell; one written on Windows is read everywhere."""
+    return folder / str(cell).replace("\\", "/")
+
+
+def _files(path: Path) -> Iterable[Path]:
+    if path.is_dir():
+        return sorted(p for p in path.rglob("*") if p.is_file())
+    return [path] if path.is_file() else []

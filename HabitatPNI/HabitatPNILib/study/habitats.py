@@ -1,0 +1,123 @@
+"""Habitats of a study's training patients: the validity of their number, and what they look like in some of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import SimpleITK as sitk
+
+from ..cohort import prepared_paths
+from ..colours import habitat_colour
+from ..drawing import INK, png_bytes, svg_bytes
+from ..evaluation.figures_style import PAGE_MM, PRINT_DPI, print_figure
+from ..habitats.clustering import draw_voxels
+from ..habitats.validity import k_curve
+from ..preparation import map_habitats
+from ..prepared_store import load_volumes
+from ..progress import Progress, no_progress
+from .figures import HabitatCurve, StudyFigure
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from ..imaging.preprocessing import Preprocessed
+    from .data import StudyData
+
+_LABELS = {"t2w": "T2W", "dwi": "DWI", "adc": "ADC"}
+_LIMITS = (-3.0, 3.0)
+
+
+def cohort_k_curve(data: StudyData, progress: Progress = no_progress) -> HabitatCurve:
+    """Calinski-Harabasz index over the protocol's range of k, of the training patients' pooled voxels, equally many of each.
+
+    The voxels are those from which cohort-scope habitats are learned, standardised as there.
+
+    Raises
+    ------
+    CohortError
+        when the prepared volumes are not there any more
+    """
+    section, paths = data.protocol.habitats, prepared_paths(data.extraction)
+    drawn = [
+        draw_voxels(load_volumes(paths[str(case)]).voxel_vectors(data.protocol.sequences), section.voxels_per_patient, section.seed + i)
+        for i, case in enumerate(data.rows("training"))
+    ]
+    pooled = np.concatenate(drawn)
+    curve = k_curve((pooled - pooled.mean(axis=0)) / pooled.std(axis=0), section.k_range, section.seed, progress)
+    return HabitatCurve(np.array(curve.k), np.array(curve.calinski_harabasz))
+
+
+def habitat_examples(data: StudyData) -> StudyFigure:
+    """Three training patients at their largest cross-section: the sequences without and with the habitats.
+
+    They are those with the smallest, the median and the largest share of habitat 1 among the training patients.
+
+    Raises
+    ------
+    CohortError
+        when the prepared volumes are not there any more
+    """
+    paths = prepared_paths(data.extraction)
+    shares = {str(case): _share(paths[str(case)], data) for case in data.rows("training")}
+    order = sorted(shares, key=lambda case: (shares[case], case))
+    chosen = list(dict.fromkeys((order[0], order[len(order) // 2], order[-1])))
+    names = data.protocol.sequences
+    side = (PAGE_MM - 12) / (2 * len(names))
+    with print_figure(PAGE_MM, side * len(chosen) + 18, "Window -3 to 3 SD.", "Habitats of three training patients") as figure:
+        grid = figure.subplots(len(chosen), 2 * len(names), squeeze=False)
+        for row, case in zip(grid, chosen, strict=True):
+            _draw_case(row, load_volumes(paths[case]), data)
+            row[0].set_ylabel(f"Habitat 1: {shares[case]:.0%}", fontsize=7, color=INK)
+        for column, axes in enumerate(grid[0]):
+            name = _LABELS.get(names[column // 2], names[column // 2])
+            axes.set_title(name + (" + habitats" if column % 2 else ""), fontsize=7.5)
+        handles = [_patch(label) for label in range(1, data.protocol.habitats.k + 1)]
+        figure.legend(handles=handles, loc="outside upper right", ncols=len(handles), frameon=False, fontsize=7.5)
+    caption = (
+        "Training patients with the smallest, the median and the largest share of habitat 1, at the largest cross-section of the tumour; "
+        "normalised intensities from -3 to 3 standard deviations, the outline in white."
+    )
+    return StudyFigure("habitats", caption, svg_bytes(figure), png_bytes(figure, PRINT_DPI))
+
+
+def _share(path: Path, data: StudyData) -> float:
+    found = map_habitats(load_volumes(path), data.protocol.habitats, data.protocol.sequences, data.extraction.centroids).counts
+    return found[0] / sum(found)
+
+
+def _draw_case(row: np.ndarray, volumes: Preprocessed, data: StudyData) -> None:
+    found = map_habitats(volumes, data.protocol.habitats, data.protocol.sequences, data.extraction.centroids)
+    labels, roi = sitk.GetArrayFromImage(found.labels), volumes.roi_array
+    z = int(np.argmax(roi.sum(axis=(1, 2))))
+    rows, columns = np.nonzero(roi[z])
+    dx, dy = volumes.roi.GetSpacing()[:2]
+    half = max(np.ptp(rows) * dy, np.ptp(columns) * dx) / 2 + 4
+    middle = (rows.min() + rows.max()) / 2, (columns.min() + columns.max()) / 2
+    for column, axes in enumerate(row):
+        image = sitk.GetArrayFromImage(volumes.normalised[data.protocol.sequences[column // 2]])[z]
+        axes.imshow(image, cmap="gray", vmin=_LIMITS[0], vmax=_LIMITS[1], aspect=dy / dx, interpolation="nearest")
+        if column % 2:
+            _overlay(axes, labels[z], dy / dx)
+        axes.contour(roi[z], levels=[0.5], colors="white", linewidths=0.5)
+        axes.set_xlim(middle[1] - half / dx, middle[1] + half / dx)
+        axes.set_ylim(middle[0] + half / dy, middle[0] - half / dy)
+        axes.set_xticks([])
+        axes.set_yticks([])
+        axes.set_facecolor("black")
+
+
+def _overlay(axes: Axes, labels: np.ndarray, aspect: float) -> None:
+    from matplotlib.colors import to_rgba
+
+    picture = np.zeros((*labels.shape, 4))
+    for label in np.unique(labels[labels > 0]):
+        picture[labels == label] = to_rgba(habitat_colour(int(label)), 0.6)
+    axes.imshow(picture, aspect=aspect, interpolation="nearest")
+
+
+def _patch(label: int) -> object:
+    from matplotlib.patches import Patch
+
+    return Patch(color=habitat_colour(label), label=f"Habitat {label}")
