@@ -170,7 +170,7 @@ def test_law_has_the_stated_prevalence_and_discrimination():
     ages = np.array([p.age for p in patients])
     bayes, alone = roc_auc_score(outcome, truth), roc_auc_score(outcome, clinical)
     assert truth.mean() == pytest.approx(0.194, abs=0.006)
-    assert 0.86 < bayes < 0.90
+    assert 0.84 < bayes < 0.87
     assert 0.68 < alone < bayes - 0.10
     assert ages.mean() == pytest.approx(74.9, abs=0.3)
     assert ages.std() == pytest.approx(7.7, abs=0.2)
