@@ -1,0 +1,41 @@
+"""Grey levels 1, 2 ... of intensities, bin edges as pyradiomics sets them (``imageoperations.getBinEdges``)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ...errors import CaseError
+
+MAX_LEVELS = 65535
+DEFAULT_BIN_COUNT = 32
+
+
+def bin_edges(values: np.ndarray, bin_count: int | None, bin_width: float | None) -> np.ndarray:
+    """Lower edges of the bins of finite values (n,), and one edge above the last.
+
+    By width: multiples of the width from the one at or below the minimum. By number: equal bins from minimum to maximum, the last
+    widened so that it holds the maximum. Edges have the precision of the values, as in pyradiomics, which sets
+    them in single precision for a float32 image.
+
+    Raises
+    ------
+    CaseError
+        when the width gives more than 65,535 levels
+    """
+    if bin_width is None:
+        edges = np.histogram_bin_edges(values, bin_count or DEFAULT_BIN_COUNT)
+        edges[-1] += 1
+        return edges
+    minimum, maximum = values.min(), values.max()
+    if (float(maximum) - float(minimum)) / bin_width >= MAX_LEVELS - 2:
+        raise CaseError(
+            f"Texture: bin_width {bin_width:g} cuts the ROI's intensities from {minimum:g} to {maximum:g} into more than "
+            f"{MAX_LEVELS} grey levels; choose a larger bin_width."
+        )
+    edges = np.arange(minimum - (minimum % bin_width), maximum + 2 * bin_width, bin_width)
+    return edges if len(edges) > 1 else np.array([edges[0] - 0.5, edges[0] + 0.5])
+
+
+def grey_levels(values: np.ndarray, edges: np.ndarray) -> np.ndarray:
+    """Grey levels (uint16) of values (any shape): how many edges lie at or below each."""
+    return np.digitize(values, edges).astype(np.uint16)
