@@ -8,7 +8,7 @@ the ROI's bounding box and, for each thread, less than a megabyte at the usual s
 from __future__ import annotations
 
 import os
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import ThreadPoolExecutor, as_completed, wait
 
 import numpy as np
 import SimpleITK as sitk
@@ -22,6 +22,8 @@ from .settings import TextureSettings
 
 NEIGHBOURS_A_CALL = 16000
 """Voxels times kernel voxels of one call of the kernels: some ten milliseconds of work."""
+PATIENCE_S = 0.3
+"""How often somebody who waits for a kernel is told so, and asked whether to go on."""
 
 
 def texture_maps(
@@ -38,7 +40,7 @@ def texture_maps(
     image : 3D, one real number a voxel
     roi : same grid; voxels that are not 0 belong to the region, at least two of them
     settings : default: all 93 features, 5 x 5 x 5 voxels, 32 grey levels
-    progress : also called before each kernel is loaded, which means compiled the first time on a machine (some seconds each)
+    progress : also told while kernels are loaded, which means compiled the first time on a machine (about half a minute in all)
     threads : None for one a processor that this process may use; the values do not depend on it
 
     Raises
@@ -57,14 +59,29 @@ def texture_maps(
 
 
 def _load(region: Region, settings: TextureSettings, progress: Progress) -> dict[str, Kernel]:
-    """The kernels that the settings need; each is run on one voxel, so that it is compiled or read from the cache here."""
+    """The kernels that the settings need; each is run on one voxel, so that it is compiled or read from the cache here.
+
+    That happens in another thread, so that the caller is told what it waits for, and is not kept when it cancels.
+    """
+
+    def load(family: str) -> Kernel:
+        kernel = KERNELS[family](region, settings)
+        kernel(region.voxels[:1], gatherer(region)(region.voxels[:1]))
+        return kernel
+
     kernels: dict[str, Kernel] = {}
-    progress(0.0, "Loading texture kernels (compiled at first use)")
-    gather = gatherer(region)
-    for i, family in enumerate(settings.classes, start=1):
-        kernels[family] = KERNELS[family](region, settings)
-        kernels[family](region.voxels[:1], gather(region.voxels[:1]))
-        progress(i / len(settings.classes), "Loading texture kernels (compiled at first use)")
+    pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="texture-kernels")
+    try:
+        for i, family in enumerate(settings.classes):
+            loading = pool.submit(load, family)
+            done = False
+            while not done:
+                progress(i / len(settings.classes), f"Loading the texture kernel {family} (compiled at first use, about 30 s for all)")
+                done = loading in wait((loading,), PATIENCE_S).done
+            kernels[family] = loading.result()
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+    progress(1.0, "Texture kernels loaded")
     return kernels
 
 

@@ -6,10 +6,26 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
+
+from .kernels_jit import compiled
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
+def _collect(values, levels, voxel, radii, x, seen):
+    """Values and levels of the voxels that take part in a neighbourhood; returns how many they are."""
+    z0, y0, x0 = voxel[0] - radii[0], voxel[1] - radii[1], voxel[2] - radii[2]
+    n = 0
+    for z in range(z0, z0 + 2 * radii[0] + 1):
+        for y in range(y0, y0 + 2 * radii[1] + 1):
+            for column in range(x0, x0 + 2 * radii[2] + 1):
+                if levels[z, y, column] > 0:
+                    x[n] = values[z, y, column]
+                    seen[n] = levels[z, y, column]
+                    n += 1
+    return n
+
+
+@compiled
 def _percentile(ordered, n, fraction):
     """NumPy's linear percentile, operation by operation: features compare single values with it, so its last bit counts."""
     place = (n - 1) * fraction
@@ -22,7 +38,7 @@ def _percentile(ordered, n, fraction):
     return ordered[below] + difference * share
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def _moments(x, n, mean):
     """Mean absolute deviation and the second to fourth central moments."""
     a = m2 = m3 = m4 = 0.0
@@ -36,7 +52,7 @@ def _moments(x, n, mean):
     return a / n, m2 / n, m3 / n, m4 / n
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def _robust_deviation(x, n, low, high):
     """Mean absolute deviation of the values from ``low`` to ``high``, both included; the values are in ascending order."""
     first, last = 0, n
@@ -54,7 +70,7 @@ def _robust_deviation(x, n, low, high):
     return total / (last - first)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def _histogram(seen, n, frequency, clogc):
     """Entropy in bits and uniformity of the levels of ``seen`` (n,); ``frequency`` is all zeros before and after."""
     weighted = 0.0
@@ -70,7 +86,7 @@ def _histogram(seen, n, frequency, clogc):
     return math.log2(n) - weighted / n, squares / (float(n) * n)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def _features(x, n, shift, volume, row):
     """All but entropy and uniformity of the ascending values x (n,)."""
     total = 0.0
@@ -101,7 +117,7 @@ def _features(x, n, shift, volume, row):
     row[17] = m2
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def firstorder(values, levels, voxels, radii, largest_level, shift, volume, clogc, out):
     """First-order features of the neighbourhoods of some voxels.
 
@@ -118,19 +134,11 @@ def firstorder(values, levels, voxels, radii, largest_level, shift, volume, clog
     out : float64 (n, 18), written in the order of ``names.FEATURES``
     """
     kernel = (2 * radii[0] + 1) * (2 * radii[1] + 1) * (2 * radii[2] + 1)
-    x_sorted = np.empty(kernel)
+    x = np.empty(kernel)
     seen = np.empty(kernel, np.uint16)
     frequency = np.zeros(largest_level + 1, np.int32)
     for v in range(voxels.shape[0]):
-        z0, y0, x0 = voxels[v, 0] - radii[0], voxels[v, 1] - radii[1], voxels[v, 2] - radii[2]
-        n = 0
-        for z in range(z0, z0 + 2 * radii[0] + 1):
-            for y in range(y0, y0 + 2 * radii[1] + 1):
-                for x in range(x0, x0 + 2 * radii[2] + 1):
-                    if levels[z, y, x] > 0:
-                        x_sorted[n] = values[z, y, x]
-                        seen[n] = levels[z, y, x]
-                        n += 1
-        x_sorted[:n].sort()
-        _features(x_sorted, n, shift, volume, out[v])
+        n = _collect(values, levels, voxels[v], radii, x, seen)
+        x[:n].sort()
+        _features(x, n, shift, volume, out[v])
         out[v, 3], out[v, 16] = _histogram(seen, n, frequency, clogc)

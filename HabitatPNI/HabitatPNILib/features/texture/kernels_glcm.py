@@ -14,13 +14,14 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
+
+from .kernels_jit import compiled
 
 SAME = 1e-12
 """Mutual information in bits below which two margins count as independent; rounding stays below it, dependence above."""
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def _count_pairs(cube, first, begin, end, shift, width, symmetrical, matrix, cells):
     """Count the pairs of one direction in ``matrix``; returns the number of different cells and of pairs.
 
@@ -43,7 +44,7 @@ def _count_pairs(cube, first, begin, end, shift, width, symmetrical, matrix, cel
     return n, pairs
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def _entropy_of(counts, used, n, total, clogc):
     """Entropy in bits of ``counts`` at the places ``used`` (n,); clears them."""
     weighted = 0.0
@@ -53,7 +54,7 @@ def _entropy_of(counts, used, n, total, clogc):
     return math.log2(total) - weighted / total
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def _difference_features(by_difference, used, n, total, largest_level, clogc, row):
     """Features of |i - j|; clears ``by_difference``."""
     s_d = s_dd = 0
@@ -82,7 +83,7 @@ def _difference_features(by_difference, used, n, total, largest_level, clogc, ro
     row[15] += variance / total
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def _sum_features(by_sum, used, n, total, clogc, row):
     """Features of i + j; clears ``by_sum``."""
     s = 0
@@ -104,7 +105,7 @@ def _sum_features(by_sum, used, n, total, clogc, row):
     row[22] += _entropy_of(by_sum, used, n, total, clogc)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def _margin(by_level, levels, grey, total, clogc):
     """Mean, N^2 times the variance, and entropy of a margin."""
     s = s_ss = 0
@@ -118,12 +119,13 @@ def _margin(by_level, levels, grey, total, clogc):
     return s, total * s_ss - s * s, math.log2(total) - weighted / total
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def _add_features(matrix, cells, n, width, symmetrical, grey, levels, total, largest_level, by, used, clogc, row):
     """Add all features but MCC of one direction to ``row``. ``by`` holds counts by level (rows), column, difference and sum."""
     by_row, by_column, by_difference, by_sum = by
     used_difference, used_sum = used
-    n_difference = n_sum = 0
+    n_difference = np.int64(0)
+    n_sum = np.int64(0)
     s_ij = 0
     squares = 0
     most = 0
@@ -178,7 +180,7 @@ def _add_features(matrix, cells, n, width, symmetrical, grey, levels, total, lar
     row[23] += var_i / square
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
+@compiled(fastmath={"contract", "reassoc"})
 def _tridiagonal(a, m, diagonal, squares, v, w):
     """Householder's reduction of the symmetric a (m x m, by rows, overwritten): diagonal (m,), squared off-diagonal (m - 1,).
 
@@ -223,7 +225,7 @@ def _tridiagonal(a, m, diagonal, squares, v, w):
     squares[m - 2] = a[(m - 2) * m + m - 1] * a[(m - 2) * m + m - 1]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def _largest_eigenvalue(diagonal, squares, m, sign, bound):
     """Largest eigenvalue of ``sign`` times a tridiagonal matrix, found by Laguerre's iteration from ``bound`` above it.
 
@@ -258,7 +260,7 @@ def _largest_eigenvalue(diagonal, squares, m, sign, bound):
     return x
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def _has_eigenvalue_below(diagonal, squares, m, x):
     """Whether a tridiagonal matrix has an eigenvalue smaller than x (Sturm's sequence)."""
     pivot = diagonal[0] - x
@@ -269,7 +271,7 @@ def _has_eigenvalue_below(diagonal, squares, m, x):
     return pivot < 0
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def _largest_magnitude(a, m, nothing, work):
     """Largest magnitude of an eigenvalue of the symmetric a (m x m, by rows, overwritten), at most 1; 0 below ``nothing``."""
     diagonal, squares, v, w = work
@@ -287,7 +289,7 @@ def _largest_magnitude(a, m, nothing, work):
     return min(top, 1.0)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def _roots(by_level, levels, place, root):
     """Number the levels that occur and take the square roots of their counts; returns how many there are."""
     n = 0
@@ -299,7 +301,7 @@ def _roots(by_level, levels, place, root):
     return n
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def _maximal_correlation(matrix, cells, n, width, symmetrical, by, levels, total, places, work, buffers):
     """MCC of one direction: the second singular value of ``D_row^-1/2 P D_column^-1/2``."""
     row_place, column_place = places
@@ -336,7 +338,7 @@ def _maximal_correlation(matrix, cells, n, width, symmetrical, by, levels, total
     return math.sqrt(_largest_magnitude(a, rows, 1e-26, work))
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def glcm(cube, grey, counts, first, starts, shifts, largest_level, all_levels, symmetrical, with_mcc, clogc, out):
     """GLCM features of neighbourhoods.
 

@@ -6,10 +6,11 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
+
+from .kernels_jit import compiled
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def _count_dependents(cube, grey, first, starts, shifts, alpha, dependents):
     """Of each voxel, the neighbours whose grey level differs by at most alpha, and itself."""
     for p in range(cube.shape[0]):
@@ -25,7 +26,7 @@ def _count_dependents(cube, grey, first, starts, shifts, alpha, dependents):
                 dependents[q] += 1
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def _group_by_level(cube, dependents, levels, begin, grouped):
     """Dependence sizes in the order of their voxels' levels; those of level i lie at ``begin[i]:begin[i + 1]``."""
     for i in range(levels + 1):
@@ -44,7 +45,7 @@ def _group_by_level(cube, dependents, levels, begin, grouped):
     begin[0] = 0
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def _cell_entropy(begin, levels, grouped, frequency, clogc):
     """Sum of ``c log2 c`` over the matrix's cells; ``frequency`` is all zeros before and after."""
     weighted = 0.0
@@ -57,7 +58,7 @@ def _cell_entropy(begin, levels, grouped, frequency, clogc):
     return weighted
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def _features(begin, levels, grouped, grey, frequency, clogc, row):
     """All 14 features from the dependence sizes grouped by level."""
     voxels = begin[levels]
@@ -106,7 +107,7 @@ def _features(begin, levels, grouped, grey, frequency, clogc, row):
     row[13] = sdlgle / total
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def gldm(cube, grey, counts, first, starts, shifts, alpha, clogc, out):
     """GLDM features of neighbourhoods.
 

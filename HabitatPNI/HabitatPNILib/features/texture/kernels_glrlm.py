@@ -6,10 +6,11 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
+
+from .kernels_jit import compiled
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def _count_runs(cube, order, longest, matrix, cells):
     """Count the runs of one direction; returns the number of different (level, length) cells and of voxels.
 
@@ -50,7 +51,7 @@ def _count_runs(cube, order, longest, matrix, cells):
     return n, voxels
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def _add_features(matrix, cells, n, longest, grey, voxels, per_level, per_length, levels, clogc, row):
     """Add the 16 features of one direction to ``row``; clears ``matrix`` and the marginals."""
     runs = 0
@@ -106,7 +107,7 @@ def _add_features(matrix, cells, n, longest, grey, voxels, per_level, per_length
     row[15] += srlgle / total
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def glrlm(cube, grey, counts, orders, longest, clogc, out):
     """GLRLM features of neighbourhoods.
 

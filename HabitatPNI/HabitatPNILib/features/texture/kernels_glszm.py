@@ -6,10 +6,11 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
+
+from .kernels_jit import compiled
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def _find_zones(cube, first, starts, shifts, parent, size):
     """Join equal neighbours: ``parent`` of a zone's root is the root itself, ``size`` there its voxels."""
     for p in range(cube.shape[0]):
@@ -32,7 +33,7 @@ def _find_zones(cube, first, starts, shifts, parent, size):
                     size[low] += size[high]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def _group_by_level(cube, parent, size, levels, begin, zone_sizes):
     """Zone sizes in the order of their levels; those of level i lie at ``begin[i]:begin[i + 1]``. Returns the largest size."""
     for i in range(levels + 1):
@@ -54,7 +55,7 @@ def _group_by_level(cube, parent, size, levels, begin, zone_sizes):
     return largest
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def _cell_entropy(begin, levels, zone_sizes, frequency, clogc):
     """Sum of ``c log2 c`` over the matrix's cells; ``frequency`` is all zeros before and after."""
     weighted = 0.0
@@ -67,7 +68,7 @@ def _cell_entropy(begin, levels, zone_sizes, frequency, clogc):
     return weighted
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def _features(begin, levels, zone_sizes, grey, largest, frequency, clogc, row):
     """All 16 features from the zones grouped by level."""
     zones = begin[levels]
@@ -118,7 +119,7 @@ def _features(begin, levels, zone_sizes, grey, largest, frequency, clogc, row):
     row[15] = (zones * s_jj - s_j * s_j) / square
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def glszm(cube, grey, counts, first, starts, shifts, clogc, out):
     """GLSZM features of neighbourhoods.
 

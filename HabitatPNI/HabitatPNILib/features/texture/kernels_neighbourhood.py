@@ -3,10 +3,10 @@
 # mypy: no-check-untyped-defs
 from __future__ import annotations
 
-from numba import njit
+from .kernels_jit import compiled
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def gather(levels, voxels, radii, rank, cube, grey, counts):
     """Cut the neighbourhoods of some voxels out of the level array.
 

@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from .kernels_jit import compiled
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def _differences(cube, grey, first, starts, shifts, sums, neighbours, levels, n_i, s_i):
     """Of each level, its voxels and the sum of their absolute differences from the mean of their neighbours."""
     for p in range(cube.shape[0]):
@@ -35,7 +36,7 @@ def _differences(cube, grey, first, starts, shifts, sums, neighbours, levels, n_
                 s_i[a] += abs(grey[a] - float(sums[p]) / float(neighbours[p]))
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def _features(n_i, s_i, grey, levels, voxels, row):
     """The five features; ``i p_i`` is a product of floats as in pyradiomics, so that equal products cancel where they do there."""
     total = float(voxels)
@@ -61,7 +62,7 @@ def _features(n_i, s_i, grey, levels, voxels, row):
     row[4] = strength / differences if differences != 0 else 0.0
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def ngtdm(cube, grey, counts, first, starts, shifts, out):
     """NGTDM features of neighbourhoods.
 

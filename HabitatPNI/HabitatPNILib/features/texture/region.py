@@ -93,7 +93,7 @@ def prepare_region(image: sitk.Image, roi: sitk.Image, settings: TextureSettings
         levels=_padded(levels, taking_part, radii),
         first_order_levels=_padded(double_levels, taking_part, radii),
         values=_padded(double, taking_part, radii),
-        voxels=(indices - low + radii).astype(np.int32),
+        voxels=np.ascontiguousarray(indices - low + radii, np.int32),
         indices=indices,
         radii=radii,
         edges=edges,

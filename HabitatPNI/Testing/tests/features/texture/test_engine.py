@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import importlib
 import json
+import threading
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from HabitatPNILib.errors import Cancelled, CaseError
-from HabitatPNILib.features.texture import TextureSettings, texture_maps
-from HabitatPNILib.features.texture.names import ALL93, names_of
+from HabitatPNILib.features.texture import TextureSettings, engine, texture_maps
+from HabitatPNILib.features.texture.names import ALL93, FEATURES, names_of
 
 TABLE = Path(__file__).with_name("pyradiomics_3.1.4.json")
 SCENES = {
@@ -152,7 +155,7 @@ def test_progress_rises_to_one_and_cancelling_stops(make_image):
     fractions = [fraction for fraction, _ in told]
     assert fractions == sorted(fractions)
     assert (fractions[0], fractions[-1]) == (0.0, 1.0)
-    assert told[0][1] == "Loading texture kernels (compiled at first use)"
+    assert told[0][1] == "Loading the texture kernel gldm (compiled at first use, about 30 s for all)"
     calls = []
 
     def stop(fraction: float, message: str) -> None:
@@ -163,3 +166,39 @@ def test_progress_rises_to_one_and_cancelling_stops(make_image):
     with pytest.raises(Cancelled):
         texture_maps(image, roi, chosen, stop, threads=2)
     assert calls[-1] < 0.5
+
+
+def test_who_waits_for_a_kernel_is_told_so_and_can_leave(make_image, monkeypatch):
+    """A compilation that cannot be stopped goes on by itself; whoever cancelled is free at once."""
+    image, roi = make_image(np.random.default_rng(1).normal(size=(3, 4, 4))), make_image(np.ones((3, 4, 4), np.uint8))
+    compiled = threading.Event()
+    monkeypatch.setitem(engine.KERNELS, "ngtdm", lambda region, settings: compiled.wait(20))
+    told = []
+
+    def stop(fraction: float, message: str) -> None:
+        told.append((fraction, message))
+        if len(told) == 3:
+            raise Cancelled
+
+    began = time.perf_counter()
+    with pytest.raises(Cancelled):
+        texture_maps(image, roi, TextureSettings(features=names_of("ngtdm")), stop)
+    assert time.perf_counter() - began < 3
+    assert told == [(0.0, "Loading the texture kernel ngtdm (compiled at first use, about 30 s for all)")] * 3
+    compiled.set()
+
+
+def test_nothing_is_compiled_after_the_kernels_are_loaded(make_image):
+    """Every kernel has one set of argument types, whatever the image's type, the region's size and the settings."""
+    for values, size, chosen in (
+        (np.random.default_rng(1).normal(size=(9, 9, 9)), 9, TextureSettings()),
+        (np.random.default_rng(1).integers(0, 9, (9, 9, 9)).astype(np.uint8), 3, SCENES["not symmetrical"]),
+        (np.random.default_rng(1).normal(size=(9, 9, 9)).astype(np.float32), 3, SCENES["unmasked"]),
+    ):
+        inside = np.zeros((9, 9, 9), np.uint8)
+        inside[:size, :size, :size] = 1
+        texture_maps(make_image(values), make_image(inside), chosen)
+    for family in (*FEATURES, "neighbourhood"):
+        module = importlib.import_module(f"HabitatPNILib.features.texture.kernels_{family}")
+        kernel = module.gather if family == "neighbourhood" else getattr(module, family)
+        assert len(kernel.signatures) == 1, family
