@@ -75,11 +75,11 @@ def _glcm(region: Region, settings: TextureSettings) -> Kernel:
     found = offsets.pairs(offsets.directions(settings.distances, region.radii > 0), region.radii)
     largest = int(region.levels.max())
     with_mcc = "original_glcm_MCC" in settings.features
-    table = _count_logarithms(2 * region.kernel_voxels)
+    tables = _count_logarithms(2 * region.kernel_voxels), _difference_weights(largest)
 
     def call(voxels: np.ndarray, near: Neighbourhoods) -> np.ndarray:
         out = _output("glcm", voxels)
-        glcm(*near, *found, largest, region.present_levels, settings.symmetrical_glcm, with_mcc, table, out)
+        glcm(*near, *found, largest, region.present_levels, settings.symmetrical_glcm, with_mcc, *tables, out)
         return out
 
     return call
@@ -159,3 +159,11 @@ def _count_logarithms(largest: int) -> np.ndarray:
     """Table of ``c log2 c`` for counts c = 0 ... largest."""
     counts = np.arange(largest + 1, dtype=np.float64)
     return counts * np.log2(np.maximum(counts, 1.0))
+
+
+def _difference_weights(largest_level: int) -> np.ndarray:
+    """What |i - j| = 0, 1, 2 ... counts in Id, Idm, Idmn, Idn and InverseVariance: float64 (largest level, 5)."""
+    d = np.arange(largest_level, dtype=np.float64)
+    share = d / largest_level
+    inverse_square = np.divide(1.0, d * d, out=np.zeros_like(d), where=d > 0)
+    return np.stack([1 / (1 + d), 1 / (1 + d * d), 1 / (1 + share * share), 1 / (1 + share), inverse_square], axis=1)

@@ -22,10 +22,10 @@ SAME = 1e-12
 
 
 @compiled
-def _count_pairs(cube, first, begin, end, shift, width, symmetrical, matrix, cells):
+def _count_pairs(cube, first, begin, end, shift, bits, symmetrical, matrix, cells):
     """Count the pairs of one direction in ``matrix``; returns the number of different cells and of pairs.
 
-    A symmetrical matrix is kept as its upper triangle.
+    A symmetrical matrix is kept as its upper triangle. A row of the matrix is 2 ** ``bits`` cells long.
     """
     n = 0
     pairs = 0
@@ -36,7 +36,7 @@ def _count_pairs(cube, first, begin, end, shift, width, symmetrical, matrix, cel
         if a >= 0 and b >= 0:
             if symmetrical:
                 a, b = min(a, b), max(a, b)
-            cell = np.int64(a) * width + b
+            cell = (np.int64(a) << bits) + b
             cells[n] = cell
             n += matrix[cell] == 0
             matrix[cell] += 1
@@ -55,23 +55,20 @@ def _entropy_of(counts, used, n, total, clogc):
 
 
 @compiled
-def _difference_features(by_difference, used, n, total, largest_level, clogc, row):
-    """Features of |i - j|; clears ``by_difference``."""
+def _difference_features(by_difference, used, n, total, clogc, weights, row):
+    """Features of |i - j|; ``weights`` are those of Id, Idm, Idmn, Idn and InverseVariance. Clears ``by_difference``."""
     s_d = s_dd = 0
     inverse = idm = idmn = idn = variance = 0.0
-    scale = float(largest_level)
     for u in range(n):
         d = used[u]
         k = by_difference[d]
-        dd = float(d) * d
         s_d += k * d
         s_dd += k * d * d
-        inverse += k / (1.0 + d)
-        idm += k / (1.0 + dd)
-        idmn += k / (1.0 + dd / (scale * scale))
-        idn += k / (1.0 + d / scale)
-        if d > 0:
-            variance += k / dd
+        inverse += k * weights[d, 0]
+        idm += k * weights[d, 1]
+        idmn += k * weights[d, 2]
+        idn += k * weights[d, 3]
+        variance += k * weights[d, 4]
     row[4] += s_dd / total
     row[6] += s_d / total
     row[7] += _entropy_of(by_difference, used, n, total, clogc)
@@ -120,7 +117,7 @@ def _margin(by_level, levels, grey, total, clogc):
 
 
 @compiled
-def _add_features(matrix, cells, n, width, symmetrical, grey, levels, total, largest_level, by, used, clogc, row):
+def _add_features(matrix, cells, n, bits, symmetrical, grey, levels, total, by, used, clogc, weights, row):
     """Add all features but MCC of one direction to ``row``. ``by`` holds counts by level (rows), column, difference and sum."""
     by_row, by_column, by_difference, by_sum = by
     used_difference, used_sum = used
@@ -133,8 +130,8 @@ def _add_features(matrix, cells, n, width, symmetrical, grey, levels, total, lar
     by_row[:levels] = 0
     by_column[:levels] = 0
     for c in range(n):
-        a = cells[c] // width
-        b = cells[c] - a * width
+        a = cells[c] >> bits
+        b = cells[c] - (a << bits)
         k = np.int64(matrix[cells[c]])
         twice = 1
         if symmetrical:
@@ -159,7 +156,7 @@ def _add_features(matrix, cells, n, width, symmetrical, grey, levels, total, lar
         used_sum[n_sum] = i + j
         n_sum += by_sum[i + j] == 0
         by_sum[i + j] += twice * k
-    _difference_features(by_difference, used_difference, n_difference, total, largest_level, clogc, row)
+    _difference_features(by_difference, used_difference, n_difference, total, clogc, weights, row)
     _sum_features(by_sum, used_sum, n_sum, total, clogc, row)
     s_i, var_i, h_i = _margin(by_row, levels, grey, total, clogc)
     s_j, var_j, h_j = _margin(by_column, levels, grey, total, clogc)
@@ -226,89 +223,99 @@ def _tridiagonal(a, m, diagonal, squares, v, w):
 
 
 @compiled
-def _largest_eigenvalue(diagonal, squares, m, sign, bound):
-    """Largest eigenvalue of ``sign`` times a tridiagonal matrix, found by Laguerre's iteration from ``bound`` above it.
+def _largest_eigenvalue(diagonal, squares, m, sign, x):
+    """Largest eigenvalue of ``sign`` times a tridiagonal matrix, found by Laguerre's iteration from x above it.
 
-    From outside the spectrum the iteration falls towards the largest eigenvalue without passing it; the pivots of ``T - x`` turn
-    positive only when rounding ends it.
+    From outside the spectrum the iteration falls towards the largest eigenvalue without passing it. The leading minors q of
+    ``x - T`` are all positive there; one that is not says that rounding has ended the descent. q1 and q2 are their derivatives.
     """
-    x = bound
     for _ in range(100):
-        pivot = sign * diagonal[0] - x
-        if pivot >= 0:
-            break
-        first = -1.0 / pivot
-        second = 0.0
-        s1 = first
-        s2 = first * first
+        before = 1.0
+        before1 = before2 = q2 = 0.0
+        q1 = 1.0
+        q = x - sign * diagonal[0]
         for i in range(1, m):
-            ratio = squares[i - 1] / pivot
-            second = ratio * (second - 2.0 * first * first)
-            first = ratio * first - 1.0
-            pivot = sign * diagonal[i] - x - ratio
-            if pivot >= 0:
+            if q <= 0:
                 return x
-            inverse = 1.0 / pivot
-            first *= inverse
-            second *= inverse
-            s1 += first
-            s2 += first * first - second
+            t = x - sign * diagonal[i]
+            s = squares[i - 1]
+            before2, q2 = q2, t * q2 + 2.0 * q1 - s * before2
+            before1, q1 = q1, t * q1 + q - s * before1
+            before, q = q, t * q - s * before
+            if q < 1e-100:
+                before, before1, before2 = before * 1e100, before1 * 1e100, before2 * 1e100
+                q, q1, q2 = q * 1e100, q1 * 1e100, q2 * 1e100
+        if q <= 0:
+            return x
+        s1 = q1 / q
+        s2 = s1 * s1 - q2 / q
         step = m / (s1 + math.sqrt(max(0.0, (m - 1) * (m * s2 - s1 * s1))))
         x -= step
-        if not step > 1e-13 * abs(x) + 1e-17:
+        if not step > 1e-11 * abs(x) + 1e-17:
             break
     return x
 
 
 @compiled
-def _has_eigenvalue_below(diagonal, squares, m, x):
-    """Whether a tridiagonal matrix has an eigenvalue smaller than x (Sturm's sequence)."""
-    pivot = diagonal[0] - x
+def _has_eigenvalue_above(diagonal, squares, m, sign, x):
+    """Whether ``sign`` times a tridiagonal matrix has an eigenvalue above x: a leading minor of ``x - T`` that is not positive."""
+    before = 1.0
+    q = x - sign * diagonal[0]
     for i in range(1, m):
-        if pivot < 0:
+        if q <= 0:
             return True
-        pivot = diagonal[i] - x - squares[i - 1] / max(pivot, 1e-300)
-    return pivot < 0
+        before, q = q, (x - sign * diagonal[i]) * q - squares[i - 1] * before
+        if q < 1e-100:
+            before, q = before * 1e100, q * 1e100
+    return q <= 0
 
 
 @compiled
 def _largest_magnitude(a, m, nothing, work):
-    """Largest magnitude of an eigenvalue of the symmetric a (m x m, by rows, overwritten), at most 1; 0 below ``nothing``."""
+    """Largest magnitude of an eigenvalue of the symmetric, singular a (m x m, by rows, overwritten), at most 1; 0 below ``nothing``.
+
+    The search starts at Samuelson's bound: of n numbers none is farther from their mean than sqrt(n - 1) standard deviations.
+    """
     diagonal, squares, v, w = work
-    frobenius = 0.0
+    power = 0.0
     for i in range(m * m):
-        frobenius += a[i] * a[i]
-    bound = math.sqrt(frobenius)
-    if bound < nothing:
+        power += a[i] * a[i]
+    if math.sqrt(power) < nothing:
         return 0.0
-    bound = min(bound, 1.0) * (1.0 + 1e-12)
+    trace = 0.0
+    for i in range(m):
+        trace += a[i * m + i]
+    n = m - 1
+    mean = trace / n
+    spread = math.sqrt(max(0.0, (n - 1) * (power / n - mean * mean)))
     _tridiagonal(a, m, diagonal, squares, v, w)
-    top = max(_largest_eigenvalue(diagonal, squares, m, 1.0, bound), 0.0)
-    if _has_eigenvalue_below(diagonal, squares, m, -top * (1.0 + 1e-14)):
-        top = max(top, _largest_eigenvalue(diagonal, squares, m, -1.0, bound))
+    top = max(_largest_eigenvalue(diagonal, squares, m, 1.0, min(spread + mean, 1.0) + 1e-12), 0.0)
+    if spread - mean > top and _has_eigenvalue_above(diagonal, squares, m, -1.0, top * (1.0 + 1e-14)):
+        top = max(top, _largest_eigenvalue(diagonal, squares, m, -1.0, min(spread - mean, 1.0) + 1e-12))
     return min(top, 1.0)
 
 
 @compiled
-def _roots(by_level, levels, place, root):
-    """Number the levels that occur and take the square roots of their counts; returns how many there are."""
+def _roots(by_level, levels, place, root, inverse):
+    """Number the levels that occur; take the square roots of their counts, and their inverses. Returns how many there are."""
     n = 0
     for i in range(levels):
         place[i] = n
         if by_level[i] > 0:
             root[n] = math.sqrt(float(by_level[i]))
+            inverse[n] = 1.0 / root[n]
             n += 1
     return n
 
 
 @compiled
-def _maximal_correlation(matrix, cells, n, width, symmetrical, by, levels, total, places, work, buffers):
+def _maximal_correlation(matrix, cells, n, bits, symmetrical, by, levels, total, places, roots, work, buffers):
     """MCC of one direction: the second singular value of ``D_row^-1/2 P D_column^-1/2``."""
     row_place, column_place = places
-    _, _, row_root, column_root = work
+    row_root, row_inverse, column_root, column_inverse = roots
     a, b = buffers
-    rows = _roots(by[0], levels, row_place, row_root)
-    columns = _roots(by[1], levels, column_place, column_root)
+    rows = _roots(by[0], levels, row_place, row_root, row_inverse)
+    columns = _roots(by[1], levels, column_place, column_root, column_inverse)
     if rows < 2 or columns < 2:
         return 0.0
     for i in range(rows):
@@ -317,11 +324,11 @@ def _maximal_correlation(matrix, cells, n, width, symmetrical, by, levels, total
         for j in range(columns):
             line[j] = scale * column_root[j]
     for c in range(n):
-        level_i = cells[c] // width
-        level_j = cells[c] - level_i * width
+        level_i = cells[c] >> bits
+        level_j = cells[c] - (level_i << bits)
         i = row_place[level_i]
         j = column_place[level_j]
-        k = float(matrix[cells[c]]) / (row_root[i] * column_root[j])
+        k = float(matrix[cells[c]]) * (row_inverse[i] * column_inverse[j])
         if symmetrical and i != j:
             b[j * columns + i] += k
         elif symmetrical:
@@ -339,7 +346,7 @@ def _maximal_correlation(matrix, cells, n, width, symmetrical, by, levels, total
 
 
 @compiled
-def glcm(cube, grey, counts, first, starts, shifts, largest_level, all_levels, symmetrical, with_mcc, clogc, out):
+def glcm(cube, grey, counts, first, starts, shifts, largest_level, all_levels, symmetrical, with_mcc, clogc, weights, out):
     """GLCM features of neighbourhoods.
 
     Parameters
@@ -350,10 +357,14 @@ def glcm(cube, grey, counts, first, starts, shifts, largest_level, all_levels, s
     symmetrical : whether each pair counts in both directions
     with_mcc : whether MCC is wanted, which takes most of the time; its column stays 0 otherwise
     clogc : float64, ``c log2 c`` for c = 0, 1, 2 ... twice the kernel's voxels
+    weights : float64 (largest level, 5), what |i - j| = 0, 1, 2 ... counts in Id, Idm, Idmn, Idn and InverseVariance
     out : float64 (n, 24), written in the order of ``names.FEATURES``; NaN where no direction has a pair
     """
     width = grey.shape[1]
-    matrix = np.zeros(width * width, np.int32)
+    bits = 0
+    while 1 << bits < width:
+        bits += 1
+    matrix = np.zeros(width << bits, np.int32)
     cells = np.empty(cube.shape[1] + 1, np.int64)
     by = (
         np.zeros(width, np.int64),
@@ -362,21 +373,23 @@ def glcm(cube, grey, counts, first, starts, shifts, largest_level, all_levels, s
         np.zeros(2 * largest_level + 1, np.int64),
     )
     used = (np.empty(cube.shape[1] + 1, np.int64), np.empty(cube.shape[1] + 1, np.int64))
+    roots = (np.empty(width), np.empty(width), np.empty(width), np.empty(width))
     work = (np.empty(width), np.empty(width), np.empty(width), np.empty(width))
     places = (np.empty(width, np.int64), np.empty(width, np.int64))
     buffers = (np.empty(1 if symmetrical else width * width), np.empty(width * width))
     for v in range(cube.shape[0]):
         row = out[v]
         row[:] = 0.0
+        levels = counts[v, 0]
         directions = 0
         for d in range(shifts.shape[0]):
-            n, pairs = _count_pairs(cube[v], first, starts[d], starts[d + 1], shifts[d], width, symmetrical, matrix, cells)
+            n, pairs = _count_pairs(cube[v], first, starts[d], starts[d + 1], shifts[d], bits, symmetrical, matrix, cells)
             if n > 0:
                 directions += 1
                 total = 2 * pairs if symmetrical else pairs
-                _add_features(matrix, cells, n, width, symmetrical, grey[v], counts[v, 0], total, largest_level, by, used, clogc, row)
+                _add_features(matrix, cells, n, bits, symmetrical, grey[v], levels, total, by, used, clogc, weights, row)
                 if with_mcc:
-                    row[19] += _maximal_correlation(matrix, cells, n, width, symmetrical, by, counts[v, 0], total, places, work, buffers)
+                    row[19] += _maximal_correlation(matrix, cells, n, bits, symmetrical, by, levels, total, places, roots, work, buffers)
                 for c in range(n):
                     matrix[cells[c]] = 0
         for f in range(24):

@@ -11,52 +11,79 @@ from .kernels_jit import compiled
 
 
 @compiled
-def _count_runs(cube, order, longest, matrix, cells):
-    """Count the runs of one direction; returns the number of different (level, length) cells and of voxels.
+def _count_runs(cube, order, longest, singles, matrix, cells):
+    """Count the runs of one direction: of length 1 in ``singles`` (by level), longer ones in ``matrix`` (by level and length).
 
-    ``order`` lists the kernel's voxels line by line, the first of a line as its complement. No cells are returned when no line
-    holds two voxels of the neighbourhood: pyradiomics leaves such a direction out.
+    ``order`` lists the kernel's voxels line by line, the first of a line as its complement; ``singles`` holds all voxels by level
+    before. Most runs have length 1, so that only neighbours of equal level have to be looked at closely. Returns the number of
+    longer runs, with those of the same level and length together.
     """
     n = 0
-    voxels = 0
-    in_line = 0
-    several = False
-    level = -1
-    length = 0
-    for step in range(order.shape[0] + 1):
-        current = -1
-        start = True
-        if step < order.shape[0]:
-            start = order[step] < 0
-            current = cube[~order[step] if start else order[step]]
-        if start or current != level:
-            if level >= 0:
-                cell = level * longest + length - 1
-                cells[n] = cell
-                n += matrix[cell] == 0
-                matrix[cell] += 1
-            level = current
-            length = 0
-        if start:
-            in_line = 0
-        if current >= 0:
+    last = -1
+    length = 1
+    for step in range(order.shape[0]):
+        p = order[step]
+        start = p < 0
+        level = cube[~p if start else p]
+        if level == last and level >= 0 and not start:
             length += 1
-            in_line += 1
-            voxels += 1
-            several = several or in_line > 1
-    if not several:
-        for i in range(n):
-            matrix[cells[i]] = 0
-        n = 0
-    return n, voxels
+        else:
+            if length > 1:
+                n = _end_run(last, length, longest, singles, matrix, cells, n)
+                length = 1
+            last = level
+    if length > 1:
+        n = _end_run(last, length, longest, singles, matrix, cells, n)
+    return n
 
 
 @compiled
-def _add_features(matrix, cells, n, longest, grey, voxels, per_level, per_length, levels, clogc, row):
+def _end_run(level, length, longest, singles, matrix, cells, n):
+    """Note a run of several voxels; returns the number of cells in use."""
+    cell = level * longest + length - 1
+    singles[level] -= length
+    cells[n] = cell
+    n += matrix[cell] == 0
+    matrix[cell] += 1
+    return n
+
+
+@compiled
+def _has_a_pair(cube, order):
+    """Whether some line holds two voxels of the neighbourhood, next to each other or not."""
+    in_line = 0
+    for step in range(order.shape[0]):
+        p = order[step]
+        if p < 0:
+            in_line = 0
+            p = ~p
+        if cube[p] >= 0:
+            in_line += 1
+            if in_line > 1:
+                return True
+    return False
+
+
+@compiled
+def _add_features(singles, matrix, cells, n, longest, grey, voxels, by, levels, clogc, row):
     """Add the 16 features of one direction to ``row``; clears ``matrix`` and the marginals."""
-    runs = 0
-    s_i = s_ii = s_j = s_jj = 0
-    weighted = sre = lgle = srlgle = srhgle = lrlgle = lrhgle = 0.0
+    per_level, per_length = by
+    runs = s_i = s_ii = np.int64(0)
+    weighted = lgle = 0.0
+    for level in range(levels):
+        k = singles[level]
+        i = np.int64(grey[level])
+        per_level[level] = k
+        runs += k
+        s_i += k * i
+        s_ii += k * i * i
+        weighted += clogc[k]
+        lgle += k / float(i * i)
+    s_j = s_jj = runs
+    sre = float(runs)
+    srlgle = lrlgle = lgle
+    srhgle = lrhgle = float(s_ii)
+    per_length[1] = runs
     for c in range(n):
         cell = cells[c]
         k = matrix[cell]
@@ -83,7 +110,6 @@ def _add_features(matrix, cells, n, longest, grey, voxels, per_level, per_length
     gln = rln = 0.0
     for level in range(levels):
         gln += float(per_level[level]) * per_level[level]
-        per_level[level] = 0
     for j in range(1, longest + 1):
         rln += float(per_length[j]) * per_length[j]
         per_length[j] = 0
@@ -119,18 +145,26 @@ def glrlm(cube, grey, counts, orders, longest, clogc, out):
     clogc : float64, ``c log2 c`` for c = 0, 1, 2 ... kernel voxels
     out : float64 (n, 16), written in the order of ``names.FEATURES``; NaN where no direction has two voxels in a line
     """
-    matrix = np.zeros(grey.shape[1] * longest, np.int32)
+    width = grey.shape[1]
+    matrix = np.zeros(width * longest, np.int32)
     cells = np.empty(cube.shape[1] + 1, np.int64)
-    per_level = np.zeros(grey.shape[1], np.int64)
-    per_length = np.zeros(longest + 1, np.int64)
+    by_level = np.empty(width, np.int64)
+    singles = np.empty(width, np.int64)
+    by = (np.empty(width, np.int64), np.zeros(longest + 1, np.int64))
     for v in range(cube.shape[0]):
         row = out[v]
         row[:] = 0.0
+        levels = counts[v, 0]
+        by_level[:levels] = 0
+        for p in range(cube.shape[1]):
+            if cube[v, p] >= 0:
+                by_level[cube[v, p]] += 1
         directions = 0
         for d in range(orders.shape[0]):
-            n, voxels = _count_runs(cube[v], orders[d], longest, matrix, cells)
-            if n > 0:
+            singles[:levels] = by_level[:levels]
+            n = _count_runs(cube[v], orders[d], longest, singles, matrix, cells)
+            if n > 0 or _has_a_pair(cube[v], orders[d]):
                 directions += 1
-                _add_features(matrix, cells, n, longest, grey[v], voxels, per_level, per_length, counts[v, 0], clogc, row)
+                _add_features(singles, matrix, cells, n, longest, grey[v], counts[v, 1], by, levels, clogc, row)
         for f in range(16):
             row[f] = row[f] / directions if directions else math.nan
