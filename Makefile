@@ -11,7 +11,7 @@ JOBS ?= 2
 TORCH_INDEX ?=
 PHANTOM_PATIENTS := 173 digital phantom patients of a 3 T centre, no real patient; cohort seed 1
 
-.PHONY: demo install test test-slow lint bench model study panel screenshots clean
+.PHONY: demo install test test-slow lint bench bench-texture model study panel screenshots clean
 
 demo: $(READY)
 	$(BIN)/habitatpni demo -o out/demo
@@ -45,6 +45,13 @@ bench: $(READY)
 	$(BIN)/python benchmarks/panel_worker.py
 	$(BIN)/python benchmarks/statistics.py
 	$(BIN)/python benchmarks/registration.py --phantom 20 --prostatex 12
+
+# Voxel-wise texture against pyradiomics, whose compilation needs a compiler; against flash-radiomics too where FLASH names a Python
+# interpreter that has it: make FLASH=/path/to/python bench-texture. Some 25 minutes on two idle cores.
+FLASH ?=
+bench-texture: $(READY)
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[radiomics]'
+	$(BIN)/python benchmarks/texture.py $(if $(FLASH),--flash $(FLASH))
 
 # The module's panel in a window on a desktop without 3D Slicer, and the README's pictures of it.
 panel: $(READY)
