@@ -258,8 +258,9 @@ def _image(
     prepared = prepare(case, protocol, part(progress, 0.0, 0.45))
     clock.lap("registration and preprocessing")
     frozen = model.imaging.habitats if model.imaging else None
-    habitat_map = map_habitats(prepared.preprocessed, protocol.habitats, protocol.sequences, frozen)
-    curve = habitat_validity(prepared.preprocessed, protocol.habitats, habitat_map.centroids, part(progress, 0.45, 0.6))
+    habitat_map = map_habitats(prepared.preprocessed, protocol.habitats, protocol.sequences, frozen, part(progress, 0.45, 0.52))
+    validity = part(progress, 0.52, 0.6)
+    curve = habitat_validity(prepared.preprocessed, protocol.habitats, habitat_map.centroids, validity, habitat_map.voxels)
     clock.lap("habitats")
     warnings += prepared.warnings
     if model.imaging is None:

@@ -12,7 +12,7 @@ import SimpleITK as sitk
 from .errors import CaseError
 from .geometry import canonical, contains_points, corners, same_grid, voxel_positions
 
-SEQUENCE_LABELS = {"t2w": "T2W", "dwi": "DWI", "adc": "ADC", "low_b": "low-b DWI"}
+SEQUENCE_LABELS = {"t2w": "T2W", "dwi": "DWI", "adc": "ADC", "low_b": "low-b DWI", "t1pv": "portal venous T1W"}
 HIGHEST_B = 20000.0
 LARGEST_ROI = 0.5
 """Share of its image that an outline may cover: more is no tumour, but what is left of the image around one."""

@@ -187,10 +187,7 @@ def load_extraction(out: Path) -> Extraction:
         values = json.loads((out / "extraction.json").read_text(encoding="utf-8"))
         protocol = Protocol.from_dict(values["protocol"], "in extraction.json")
         frozen = values["centroids"]
-        centroids = None
-        if frozen is not None:
-            rows = tuple(tuple(row) for row in frozen["centroids"])
-            centroids = HabitatCentroids(tuple(frozen["sequences"]), tuple(frozen["mean"]), tuple(frozen["scale"]), rows)
+        centroids = HabitatCentroids.from_dict(frozen) if frozen is not None else None
         failed = pd.read_csv(out / "failures.csv", dtype=str, keep_default_na=False)
         features = read_feature_table(out / "features.parquet")
         return Extraction(
@@ -247,7 +244,7 @@ def _write_extraction(extraction: Extraction, out: Path) -> None:
 
     values = {
         "protocol": extraction.protocol.to_dict(),
-        "centroids": vars(extraction.centroids) if extraction.centroids else None,
+        "centroids": extraction.centroids.to_dict() if extraction.centroids else None,
         "weights_sha256": extraction.weights_sha256,
         "b_values": dict(extraction.b_values),
         "phantom": extraction.phantom,

@@ -19,7 +19,8 @@ from . import __version__
 from .case import Case
 from .cohort_table import IMAGE_COLUMNS, is_given, is_number
 from .frozen_model import HabitatCentroids
-from .habitats.clustering import HabitatClusterer, draw_voxels
+from .habitat_vectors import HabitatVoxels, habitat_voxels, learn
+from .habitats.clustering import draw_voxels
 from .imaging.preprocessing import Preprocessed
 from .preparation import map_habitats, prepare
 from .prepared_store import STORE_FORMAT, StoredCase, image_hashes, load_stored, load_volumes, store_case
@@ -87,13 +88,25 @@ def learn_habitats(paths: Iterable[Path], protocol: Protocol) -> HabitatCentroid
     ----------
     paths : prepared volumes (`cohort.prepared_paths`) in the order of the cohort table, on which the draw of voxels depends
     """
-    settings = protocol.habitats
-    vectors = [
-        draw_voxels(load_volumes(path).voxel_vectors(protocol.sequences), settings.voxels_per_patient, settings.seed + i)
-        for i, path in enumerate(paths)
-    ]
-    clusterer = HabitatClusterer(settings.k, protocol.sequences, settings.order_by, settings.seed)
-    return clusterer.fit(np.concatenate(vectors)).centroids_
+    return learn(protocol.habitats, pooled_voxels(paths, protocol))
+
+
+def pooled_voxels(paths: Iterable[Path], protocol: Protocol) -> HabitatVoxels:
+    """Voxel vectors of many cases together, equally many of each.
+
+    Parameters
+    ----------
+    paths : as of `learn_habitats`
+    """
+    settings, drawn = protocol.habitats, []
+    columns: tuple[str, ...] = ()
+    for i, path in enumerate(paths):
+        found = habitat_voxels(load_volumes(path), settings, protocol.sequences)
+        rows = np.column_stack([found.values, found.reference])
+        drawn.append(draw_voxels(rows, settings.voxels_per_patient, settings.seed + i))
+        columns = found.columns
+    pooled = np.concatenate(drawn)
+    return HabitatVoxels(np.ascontiguousarray(pooled[:, :-1]), columns, pooled[:, -1])
 
 
 def features_of(case_id: str, path: Path, protocol: Protocol, centroids: HabitatCentroids | None) -> dict[str, float]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -57,12 +57,48 @@ class Signature:
 
 @dataclass(frozen=True)
 class HabitatCentroids:
-    """Frozen scaler and centroids of cohort-scope habitats; centroids are in scaled units, one row a habitat."""
+    """Frozen scaler and centroids of habitats; centroids are in scaled units, one row a habitat.
+
+    Parameters
+    ----------
+    sequences : what the columns of a voxel's vector are: sequences, or texture features as ``adc__original_glcm_Contrast``
+    mean, scale : of each column
+    centroids : (habitats, columns)
+    """
 
     sequences: tuple[str, ...]
     mean: tuple[float, ...]
     scale: tuple[float, ...]
     centroids: tuple[tuple[float, ...], ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values."""
+        return dict(vars(self))
+
+    @staticmethod
+    def from_dict(values: Mapping[str, Any]) -> HabitatCentroids:
+        """`to_dict` reversed, also after JSON; KeyError or TypeError for what is missing or of another form."""
+        lists = tuple(values["sequences"]), tuple(values["mean"]), tuple(values["scale"]), _rows(values["centroids"])
+        if "components" not in values:
+            return HabitatCentroids(*lists)
+        precisions = tuple(_rows(matrix) for matrix in values["precisions"])
+        return HabitatMixture(*lists, _rows(values["components"]), tuple(values["log_weights"]), precisions)
+
+
+@dataclass(frozen=True)
+class HabitatMixture(HabitatCentroids):
+    """Frozen Gaussian mixture: centroids are its means; a voxel belongs to the component of the highest posterior.
+
+    Parameters
+    ----------
+    components : (axes, columns), orthonormal rows: the axes on which the Gaussians live, from the columns in scaled units
+    log_weights : of each habitat, (habitats,)
+    precisions : (habitats, axes, axes), upper triangular L with ``L @ L.T`` the inverse covariance
+    """
+
+    components: tuple[tuple[float, ...], ...]
+    log_weights: tuple[float, ...]
+    precisions: tuple[tuple[tuple[float, ...], ...], ...]
 
 
 @dataclass(frozen=True)
@@ -260,7 +296,7 @@ def _to_values(model: FrozenModel) -> dict[str, Any]:
         imaging = {
             **vars(model.imaging),
             "b_values": dict(model.imaging.b_values),
-            "habitats": dict(vars(habitats)) if habitats else None,
+            "habitats": habitats.to_dict() if habitats else None,
             "signatures": {region: dict(vars(signature)) for region, signature in model.imaging.signatures.items()},
         }
     return {
@@ -328,14 +364,13 @@ def _imaging(values: dict[str, Any] | None) -> Imaging | None:
         return None
     habitats = values["habitats"]
     if habitats is not None:
-        habitats = HabitatCentroids(
-            sequences=tuple(habitats["sequences"]),
-            mean=tuple(habitats["mean"]),
-            scale=tuple(habitats["scale"]),
-            centroids=tuple(tuple(row) for row in habitats["centroids"]),
-        )
+        habitats = HabitatCentroids.from_dict(habitats)
     signatures = {region: Signature(**_tuples(signature)) for region, signature in values["signatures"].items()}
     return Imaging(**{**values, "habitats": habitats, "signatures": signatures})
+
+
+def _rows(values: Iterable[Iterable[float]]) -> tuple[tuple[float, ...], ...]:
+    return tuple(tuple(row) for row in values)
 
 
 def _tuples(values: dict[str, Any]) -> dict[str, Any]:

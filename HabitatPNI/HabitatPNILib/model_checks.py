@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from .errors import ModelError
 
 if TYPE_CHECKING:
-    from .frozen_model import FrozenModel, HabitatCentroids, Signature
+    from .frozen_model import FrozenModel, HabitatCentroids, HabitatMixture, Signature
 
 KINDS = ("clinical", "combined")
 RADSCORE = "radscore_"
@@ -82,12 +82,31 @@ def _signature_problems(signature: Signature, field: str) -> Iterator[tuple[str,
 
 
 def _habitat_problems(habitats: HabitatCentroids, field: str) -> Iterator[tuple[str, str]]:
+    from .frozen_model import HabitatMixture
+
     count = len(habitats.sequences)
     rows = [(f"centroids[{i}]", row) for i, row in enumerate(habitats.centroids)]
     for part, values in (("mean", habitats.mean), ("scale", habitats.scale), *rows):
         if len(values) != count:
             yield f"{field}.{part}", f"has {len(values)} values for {count} sequences"
     yield from _scale_problems(habitats.scale, field)
+    if isinstance(habitats, HabitatMixture):
+        yield from _mixture_problems(habitats, field)
+
+
+def _mixture_problems(habitats: HabitatMixture, field: str) -> Iterator[tuple[str, str]]:
+    axes, count = len(habitats.components), len(habitats.centroids)
+    for i, axis in enumerate(habitats.components):
+        if len(axis) != len(habitats.sequences):
+            yield f"{field}.components[{i}]", f"has {len(axis)} values for {len(habitats.sequences)} sequences"
+    for part, values in (("log_weights", habitats.log_weights), ("precisions", habitats.precisions)):
+        if len(values) != count:
+            yield f"{field}.{part}", f"has {len(values)} values for {count} habitats"
+    for i, matrix in enumerate(habitats.precisions):
+        if [len(row) for row in matrix] != [axes] * axes:
+            yield f"{field}.precisions[{i}]", f"is no square of {axes} axes"
+        elif any(matrix[j][j] <= 0 for j in range(axes)):
+            yield f"{field}.precisions[{i}]", "has a diagonal that is not above 0"
 
 
 def _scale_problems(scale: tuple[float, ...], field: str) -> Iterator[tuple[str, str]]:
@@ -114,7 +133,8 @@ def _numbers(model: FrozenModel) -> Iterator[tuple[str, object]]:
         yield from _parts(signature, ("intercept", "train_mean", "train_sd"), field)
         yield from _lists(signature, ("mean", "scale", "coefficients"), field)
     if model.imaging.habitats is not None:
-        yield from _lists(model.imaging.habitats, ("mean", "scale", "centroids"), "imaging.habitats")
+        names = [name for name in vars(model.imaging.habitats) if name != "sequences"]
+        yield from _lists(model.imaging.habitats, tuple(names), "imaging.habitats")
 
 
 def _parts(owner: object, names: tuple[str, ...], field: str) -> Iterator[tuple[str, object]]:

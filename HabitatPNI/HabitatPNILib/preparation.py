@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,10 @@ import SimpleITK as sitk
 from .case import DIFFUSION, SEQUENCE_LABELS, Case
 from .frozen_model import HabitatCentroids
 from .geometry import like, same_grid
-from .habitats.clustering import HabitatClusterer, assign, standardise
+from .habitat_vectors import HabitatVoxels, habitat_voxels, labels_of, learn
+from .habitats.clustering import standardise
+from .habitats.columns import project
+from .habitats.estimators import select
 from .habitats.validity import KCurve, k_curve
 from .imaging.preprocessing import Preprocessed, preprocess
 from .imaging.registration import Registration, register_rigid
@@ -63,12 +66,14 @@ class HabitatMap:
     counts : voxels of each habitat, (k,)
     absent : labels with fewer voxels than the protocol asks for
     centroids : scaler and centroids that made the map
+    voxels : the vectors that it was made from
     """
 
     labels: sitk.Image
     counts: tuple[int, ...]
     absent: tuple[int, ...]
     centroids: HabitatCentroids
+    voxels: HabitatVoxels | None = field(default=None, repr=False, compare=False)
 
     def regions(self) -> dict[str, np.ndarray]:
         """Bool mask (z, y, x) by region: ``habitat1``.. and ``tumour``; the mask of an absent habitat is empty."""
@@ -113,18 +118,29 @@ def prepare(case: Case, protocol: Protocol, progress: Progress = no_progress, re
 
 
 def map_habitats(
-    preprocessed: Preprocessed, settings: HabitatSection, sequences: tuple[str, ...], frozen: HabitatCentroids | None
+    preprocessed: Preprocessed,
+    settings: HabitatSection,
+    sequences: tuple[str, ...],
+    frozen: HabitatCentroids | None,
+    progress: Progress = no_progress,
 ) -> HabitatMap:
-    """Habitats of a prepared case: by the frozen centroids (cohort scope), or clustered from its own voxels (case scope)."""
-    vectors = preprocessed.voxel_vectors(sequences)
-    centroids = frozen or HabitatClusterer(settings.k, sequences, settings.order_by, settings.seed).fit(vectors).centroids_
-    labels = assign(vectors, centroids)
+    """Habitats of a prepared case: by the frozen centroids (cohort scope), or clustered from its own voxels (case scope).
+
+    Raises
+    ------
+    CaseError
+        when there are too few distinct voxels, no texture can be computed, or the centroids need features that the protocol lacks
+    """
+    voxels = habitat_voxels(preprocessed, settings, sequences, part(progress, 0.0, 0.8))
+    centroids = frozen or learn(settings, voxels, part(progress, 0.8, 1.0))
+    labels = labels_of(voxels, centroids)
     inside = preprocessed.roi_array
     volume = np.zeros(inside.shape, np.uint8)
     volume[inside] = labels
     counts = np.bincount(labels, minlength=len(centroids.centroids) + 1)[1:]
     absent = tuple(int(i) + 1 for i in np.flatnonzero(counts < settings.min_voxels))
-    return HabitatMap(like(volume, preprocessed.roi), tuple(counts.tolist()), absent, centroids)
+    progress(1.0, "Habitats")
+    return HabitatMap(like(volume, preprocessed.roi), tuple(counts.tolist()), absent, centroids, voxels)
 
 
 def habitat_summaries(prepared: Prepared, habitat_map: HabitatMap) -> tuple[HabitatSummary, ...]:
@@ -147,11 +163,25 @@ def habitat_summaries(prepared: Prepared, habitat_map: HabitatMap) -> tuple[Habi
 
 
 def habitat_validity(
-    preprocessed: Preprocessed, settings: HabitatSection, centroids: HabitatCentroids, progress: Progress = no_progress
+    preprocessed: Preprocessed,
+    settings: HabitatSection,
+    centroids: HabitatCentroids,
+    progress: Progress = no_progress,
+    voxels: HabitatVoxels | None = None,
 ) -> KCurve:
-    """Cluster validity over k of a case's own voxels, in the scaler's units of its habitats."""
-    vectors = preprocessed.voxel_vectors(centroids.sequences)
-    return k_curve(standardise(vectors, centroids), settings.k_range, settings.seed, progress)
+    """Cluster validity over k of a case's own voxels, in the scaler's units of its habitats, by K-means.
+
+    Texture is projected on the case's own principal components where the protocol asks for such.
+
+    Parameters
+    ----------
+    voxels : the case's vectors where they are at hand (`HabitatMap.voxels`), so that texture need not be computed again
+    """
+    known = voxels or habitat_voxels(preprocessed, settings, tuple(preprocessed.normalised))
+    vectors = standardise(select(known.values, known.columns, centroids), centroids)
+    if settings.texture is not None:
+        vectors = project(vectors, settings.texture.pca)
+    return k_curve(vectors, settings.k_range, settings.seed, progress)
 
 
 def align(case: Case, protocol: Protocol, progress: Progress = no_progress, known: Registration | None = None) -> Alignment:

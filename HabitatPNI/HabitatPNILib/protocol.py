@@ -7,15 +7,26 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from .errors import ProtocolError
 from .resources import resource_folder
 
-SequenceName = Literal["t2w", "dwi", "adc"]
+SequenceName = Literal["t2w", "dwi", "adc", "t1pv"]
 Normalisation = Literal["zscore_fov", "zscore_roi", "quantitative"]
 Interpolation = Literal["bspline", "linear"]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
+TextureFeature = Annotated[str, Field(pattern=r"^original_[a-z]+_[A-Za-z0-9]+$")]
 _INTERPOLATION: dict[SequenceName, Interpolation] = {"t2w": "bspline", "dwi": "bspline", "adc": "linear"}
 
 
@@ -71,22 +82,62 @@ class PreprocessingSection(Section):
         return self
 
 
+class TextureSection(Section):
+    """Texture maps as voxel vectors of the habitats, and what of them enters the clustering."""
+
+    features: Literal["all93", "hcc77"] | tuple[TextureFeature, ...] = "hcc77"
+    sequences: tuple[SequenceName, ...] = Field((), description="whose texture; none named: all of the protocol's")
+    kernel_radius: int = Field(2, ge=1, le=7, description="voxels; 2 makes neighbourhoods of 5 voxels' edge")
+    in_plane: bool = Field(True, description="neighbourhoods of one slice; else of three dimensions")
+    bin_count: int | None = Field(None, ge=2, description="grey levels over the ROI; 32 where bin_width is not given either")
+    bin_width: float | None = Field(None, gt=0)
+    intensities: bool = Field(False, description="whether the sequences' own intensities belong to the vector too")
+    min_variation: float = Field(1e-6, ge=0, description="a feature whose SD is a smaller part of its root mean square is left out")
+    correlation: Fraction | None = Field(0.95, description="a feature that correlates more with an earlier one is left out")
+    pca: Fraction | None = Field(0.95, description="share of the variance that the principal components keep; none: no projection")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> TextureSection:
+        if self.bin_count is not None and self.bin_width is not None:
+            raise ValueError("bin_count and bin_width are both given; keep one of them")
+        if not self.features:
+            raise ValueError("features names none; give at least one, or a preset")
+        for what, given in (("features", self.features), ("sequences", self.sequences)):
+            if not isinstance(given, str) and len(set(given)) < len(given):
+                raise ValueError(f"{what} has one twice; name each once")
+        return self
+
+    def has(self, sequence: str, feature: str) -> bool:
+        """Whether a sequence's feature is asked for, as far as a preset's name tells."""
+        named = feature in self.features if isinstance(self.features, tuple) else feature.startswith("original_")
+        return named and (not self.sequences or sequence in self.sequences)
+
+
 class HabitatSection(Section):
-    """K-means habitats from voxel vectors of the sequences."""
+    """Habitats from voxel vectors: intensities of the sequences, or their texture."""
 
     scope: Literal["cohort", "case"] = "cohort"
+    method: Literal["kmeans", "gmm", "slic"] = Field("kmeans", description="slic: K-means of supervoxels")
     k: int = Field(3, ge=2, le=9)
     k_range: tuple[int, int] = (2, 6)
-    order_by: SequenceName = "adc"
+    order_by: str = Field("adc", description="a sequence, or a texture feature as adc__original_glcm_Contrast")
     voxels_per_patient: int = Field(500, ge=10, description="voxels drawn from every training patient (cohort scope)")
     min_voxels: int = Field(8, ge=1, description="a habitat with fewer voxels counts as absent")
     seed: int = 7
+    supervoxel_mm: float = Field(5.0, gt=0, description="edge of a supervoxel (method slic)")
+    texture: TextureSection | None = Field(None, description="none: the sequences' intensities are the vectors")
 
     @model_validator(mode="after")
     def _range(self) -> HabitatSection:
         if not 2 <= self.k_range[0] <= self.k_range[1]:
             raise ValueError("k_range must be two ascending numbers from 2 on")
         return self
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without the later keys where they are at their defaults: texts that name what was kept before stay as they were."""
+        later = ("method", "supervoxel_mm", "texture")
+        return {k: v for k, v in write(self).items() if k not in later or getattr(self, k) != type(self).model_fields[k].default}
 
 
 class DeepSection(Section):
@@ -156,9 +207,22 @@ class Protocol(Section):
 
     @model_validator(mode="after")
     def _names_fit(self) -> Protocol:
-        for key, name in (("fixed", self.fixed), ("habitats.order_by", self.habitats.order_by)):
+        texture, order_by = self.habitats.texture, self.habitats.order_by
+        if self.fixed not in self.sequences:
+            raise ValueError(f"fixed is {self.fixed}, which is not among the sequences")
+        for name in texture.sequences if texture else ():
             if name not in self.sequences:
-                raise ValueError(f"{key} is {name}, which is not among the sequences")
+                raise ValueError(f"habitats.texture.sequences names {name}, which is not among the sequences")
+        sequence, _, feature = order_by.partition("__")
+        known = sequence in self.sequences and (not feature or (texture is not None and texture.has(sequence, feature)))
+        if not known:
+            raise ValueError(
+                f"habitats.order_by is {order_by}, which is not among the sequences" + (" or texture features" if texture else "")
+            )
+        for what in ("interpolation", "normalisation"):
+            missing = [name for name in self.sequences if name not in getattr(self.preprocessing, what)]
+            if missing:
+                raise ValueError(f"preprocessing.{what} says nothing of {missing[0]}")
         return self
 
     @property

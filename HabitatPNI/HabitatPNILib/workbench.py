@@ -159,8 +159,9 @@ class Workbench:
         taken = read_case(case, {}, protocol.diffusion)
         prepared = self._prepare(taken, protocol, part(progress, 0.0, 0.75))
         progress(0.75, "Habitats")
-        found = map_habitats(prepared.preprocessed, protocol.habitats, protocol.sequences, frozen)
-        curve = habitat_validity(prepared.preprocessed, protocol.habitats, found.centroids, part(progress, 0.75, 0.95))
+        found = map_habitats(prepared.preprocessed, protocol.habitats, protocol.sequences, frozen, part(progress, 0.75, 0.85))
+        validity = part(progress, 0.85, 0.95)
+        curve = habitat_validity(prepared.preprocessed, protocol.habitats, found.centroids, validity, found.voxels)
         fewer = f"(fewer than {protocol.habitats.min_voxels} voxels)"
         absent = [f"Habitat {label} is absent in this case {fewer}" for label in found.absent]
         progress(0.95, "Writing the images")

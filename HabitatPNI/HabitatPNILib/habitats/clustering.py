@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..errors import CaseError
-from ..frozen_model import HabitatCentroids
+from ..frozen_model import HabitatCentroids, HabitatMixture
 
 
 class HabitatClusterer:
@@ -69,15 +69,35 @@ class HabitatClusterer:
 
 
 def assign(vectors: np.ndarray, frozen: HabitatCentroids) -> np.ndarray:
-    """Label (voxels,) uint8 of the nearest frozen centroid for vectors (voxels, sequences); the lower label wins a tie."""
+    """Label (voxels,) uint8 of the nearest frozen centroid for vectors (voxels, sequences); the lower label wins a tie.
+
+    In a mixture it is the component of the highest posterior.
+    """
     scaled = standardise(vectors, frozen)
+    if isinstance(frozen, HabitatMixture):
+        return (np.argmax(_log_posteriors(scaled, frozen), axis=0) + 1).astype(np.uint8)
     distances = [((scaled - np.array(centroid)) ** 2).sum(axis=1) for centroid in frozen.centroids]
     return (np.argmin(distances, axis=0) + 1).astype(np.uint8)
 
 
 def standardise(vectors: np.ndarray, frozen: HabitatCentroids) -> np.ndarray:
-    """Vectors (voxels, sequences) in the frozen scaler's units."""
-    return (vectors - np.array(frozen.mean)) / np.array(frozen.scale)
+    """Vectors (voxels, sequences) in the frozen scaler's units; a missing value (a texture feature's) is the mean."""
+    scaled = (vectors - np.array(frozen.mean)) / np.array(frozen.scale)
+    return np.where(np.isfinite(scaled), scaled, 0.0)
+
+
+def _log_posteriors(scaled: np.ndarray, mixture: HabitatMixture) -> list[np.ndarray]:
+    """Log posterior (voxels,) of every component, but for what all have in common."""
+    from threadpoolctl import threadpool_limits
+
+    axes = np.array(mixture.components)
+    found = []
+    with threadpool_limits(1):  # sums over several threads differ in their last bits
+        for mean, log_weight, precision in zip(mixture.centroids, mixture.log_weights, mixture.precisions, strict=True):
+            root = np.array(precision)
+            away = ((scaled - np.array(mean)) @ axes.T) @ root
+            found.append(log_weight + np.log(np.diag(root)).sum() - 0.5 * (away**2).sum(axis=1))
+    return found
 
 
 def draw_voxels(vectors: np.ndarray, count: int, seed: int) -> np.ndarray:

@@ -28,6 +28,12 @@ class KCurve:
         """The k of the highest Calinski-Harabasz index, the studies' criterion."""
         return self.k[int(np.argmax(self.calinski_harabasz))]
 
+    @property
+    def voted_k(self) -> int:
+        """The k that most of the three indices speak for; where each has its own, that of the Calinski-Harabasz index."""
+        votes = (self.best_k, self.k[int(np.argmax(self.silhouette))], self.k[int(np.argmin(self.davies_bouldin))])
+        return max(votes, key=votes.count)
+
 
 def k_curve(vectors: np.ndarray, k_range: tuple[int, int], seed: int, progress: Progress = no_progress) -> KCurve:
     """K-means for every k of a range, and its validity indices.

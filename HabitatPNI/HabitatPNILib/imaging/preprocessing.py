@@ -50,11 +50,14 @@ class Preprocessed:
         """ROI as bool (z, y, x)."""
         return sitk.GetArrayViewFromImage(self.roi) != 0
 
+    def habitat_image(self, sequence: str) -> sitk.Image:
+        """A sequence as it enters the habitats: z-scored, or in scanner units if quantitative."""
+        return (self.images if sequence in self.quantitative else self.normalised)[sequence]
+
     def voxel_vectors(self, sequences: tuple[str, ...]) -> np.ndarray:
         """Intensities (voxels, sequences) inside the ROI in (z, y, x) raster order: z-scored, or in scanner units if quantitative."""
         inside = self.roi_array
-        sources = [self.images[s] if s in self.quantitative else self.normalised[s] for s in sequences]
-        return np.stack([sitk.GetArrayViewFromImage(source)[inside] for source in sources], axis=1).astype(np.float64)
+        return np.stack([sitk.GetArrayViewFromImage(self.habitat_image(s))[inside] for s in sequences], axis=1).astype(np.float64)
 
 
 def preprocess(

@@ -9,10 +9,14 @@ import numpy as np
 import SimpleITK as sitk
 
 from ..cohort import prepared_paths
+from ..cohort_steps import pooled_voxels
 from ..colours import habitat_colour
 from ..drawing import INK, png_bytes, svg_bytes
 from ..evaluation.figures_style import PAGE_MM, PRINT_DPI, print_figure
-from ..habitats.clustering import draw_voxels
+from ..habitat_vectors import learn
+from ..habitats.clustering import standardise
+from ..habitats.columns import project
+from ..habitats.estimators import select
 from ..habitats.validity import k_curve
 from ..preparation import map_habitats
 from ..prepared_store import load_volumes
@@ -40,12 +44,13 @@ def cohort_k_curve(data: StudyData, progress: Progress = no_progress) -> Habitat
         when the prepared volumes are not there any more
     """
     section, paths = data.protocol.habitats, prepared_paths(data.extraction)
-    drawn = [
-        draw_voxels(load_volumes(paths[str(case)]).voxel_vectors(data.protocol.sequences), section.voxels_per_patient, section.seed + i)
-        for i, case in enumerate(data.rows("training"))
-    ]
-    pooled = np.concatenate(drawn)
-    curve = k_curve((pooled - pooled.mean(axis=0)) / pooled.std(axis=0), section.k_range, section.seed, progress)
+    pooled = pooled_voxels([paths[str(case)] for case in data.rows("training")], data.protocol)
+    if section.texture is None:
+        scaled = (pooled.values - pooled.values.mean(axis=0)) / pooled.values.std(axis=0)
+    else:
+        learned = learn(section, pooled)
+        scaled = project(standardise(select(pooled.values, pooled.columns, learned), learned), section.texture.pca)
+    curve = k_curve(scaled, section.k_range, section.seed, progress)
     return HabitatCurve(np.array(curve.k), np.array(curve.calinski_harabasz))
 
 

@@ -128,8 +128,8 @@ def methods(summary: Summary) -> tuple[str, ...]:
         + (f"bias field corrected in {', '.join(SEQUENCE_LABELS[s] for s in n4)}" if n4 else "no bias field correction")
         + (f", intensities clipped at {clip:g} SD." if clip else ", no clipping."),
         f"Habitats: K-means of the voxels' {len(protocol.sequences)} values, k = {habitats.k} set by the protocol, {learned}, numbered by "
-        f"ascending mean {SEQUENCE_LABELS[habitats.order_by]}. Features: {deep.backbone} with {deep.weights} weights, not trained "
-        f"further, on "
+        f"ascending mean {SEQUENCE_LABELS.get(habitats.order_by, habitats.order_by)}. Features: {deep.backbone} with {deep.weights} "
+        f"weights, not trained further, on "
         f"{_slices(deep.slices)} of every region and sequence: {data.features.shape[1]} features a patient.",
         f"Radscore of each region: mRMR ({selection.mrmr_scheme}) keeps {selection.mrmr_features} features, then a binomial LASSO with "
         f"{selection.folds}-fold cross-validation (penalty at {'the minimum' if selection.lasso_rule == 'min' else 'one standard error'}); "

@@ -15,6 +15,7 @@ from HabitatPNILib.errors import ModelError
 from HabitatPNILib.frozen_model import (
     FrozenModel,
     HabitatCentroids,
+    HabitatMixture,
     Imaging,
     Signature,
     Term,
@@ -69,6 +70,40 @@ def test_a_model_comes_back_as_it_was_written(folder):
         assert getattr(loaded, name) == getattr(original, name)
     assert loaded.card.startswith("Made for a test.")
     assert json.loads((folder / "model.json").read_text())["research_use_only"].startswith("Research use only")
+
+
+def mixture() -> HabitatMixture:
+    habitats = small_model().imaging.habitats
+    precisions = (((2.0, 0.5), (0.0, 1.0)), ((1.0, 0.0), (0.0, 3.0)))
+    return HabitatMixture(**vars(habitats), components=((1.0, 0.0), (0.0, 1.0)), log_weights=(-0.5, -1.0), precisions=precisions)
+
+
+def with_mixture() -> FrozenModel:
+    return small_model(imaging=dataclasses.replace(small_model().imaging, habitats=mixture()))
+
+
+def test_a_mixture_of_habitats_comes_back_as_one(tmp_path):
+    loaded = write_model(with_mixture(), tmp_path / "small", "Made for a test.\n")
+    assert loaded.imaging.habitats == mixture()
+    assert load_model(tmp_path / "small").imaging == with_mixture().imaging
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ({"components": ((1.0, 0.0, 0.0), (0.0, 1.0))}, r"components\[0\] has 3 values for 2 sequences"),
+        ({"log_weights": (0.0,)}, r"log_weights has 1 values for 2 habitats"),
+        ({"log_weights": ("a", 0.0)}, r"log_weights\[0\] is not a number"),
+        ({"precisions": (((1.0, 0.0), (0.0,)), ((1.0, 0.0), (0.0, 3.0)))}, r"precisions\[0\] is no square of 2 axes"),
+        ({"precisions": (((1.0, 0.0), (0.0, 0.0)), ((1.0, 0.0), (0.0, 3.0)))}, r"precisions\[0\] has a diagonal that is not above 0"),
+    ],
+)
+def test_a_mixture_that_does_not_fit_is_named(tmp_path, change, text):
+    values = _to_values(with_mixture())
+    values["imaging"]["habitats"].update(change)
+    _write_values(values, tmp_path / "small", "Made for a test.\n")
+    with pytest.raises(ModelError, match=rf"^Model small: field imaging\.habitats\.{text}"):
+        load_model(tmp_path / "small")
 
 
 @pytest.mark.parametrize("position", [30, 400, 1500, -200, -2])

@@ -13,7 +13,7 @@ FLOORS = [
     {"predictors", "standard_predictors", "protocol", "case", "frozen_model", "model_checks", "cohort_table"},
     {"networks"},
     {"imaging", "habitats", "features", "learning", "evaluation", "nomogram", "explain", "report"},
-    {"preparation", "prepared_store", "model_card", "cohort_run"},
+    {"habitat_vectors", "preparation", "prepared_store", "model_card", "cohort_run"},
     {"analysis", "clinical_model", "cohort_steps", "phantoms"},
     {"cohort", "table_prediction", "quality", "recalibration", "second_reader"},
     {"training", "case_report"},

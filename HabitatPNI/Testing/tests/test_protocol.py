@@ -21,9 +21,26 @@ def test_pca_pni_says_what_the_study_does():
     assert protocol.regions == ("habitat1", "habitat2", "habitat3", "tumour")
 
 
-def test_a_protocol_survives_its_own_json():
-    protocol = Protocol.load("pca-pni")
+def test_hcc_grades_habitats_are_the_studys():
+    protocol = Protocol.load("hcc-grade")
+    assert protocol.sequences == ("t1pv",)
+    assert protocol.preprocessing.n4 == ("t1pv",)
+    habitats, texture = protocol.habitats, protocol.habitats.texture
+    assert (habitats.scope, habitats.method, habitats.k, habitats.k_range) == ("case", "kmeans", 3, (3, 9))
+    assert (texture.features, texture.kernel_radius, texture.in_plane, texture.intensities) == ("hcc77", 2, True, False)
+    assert texture.correlation is texture.pca is None
+
+
+@pytest.mark.parametrize("name", ["pca-pni", "hcc-grade"])
+def test_a_protocol_survives_its_own_json(name):
+    protocol = Protocol.load(name)
     assert Protocol.from_dict(protocol.to_dict(), "again") == protocol
+
+
+def test_intensity_habitats_are_written_as_before_texture_came():
+    """Features, volumes and models are kept under hashes of these texts."""
+    text = Protocol.load("pca-pni").habitats.model_dump_json()
+    assert text == '{"scope":"cohort","k":3,"k_range":[2,6],"order_by":"adc","voxels_per_patient":500,"min_voxels":8,"seed":7}'
 
 
 @pytest.mark.parametrize(
@@ -38,6 +55,16 @@ def test_a_protocol_survives_its_own_json():
         ({"sequences": ["t2w", "dwi"]}, "habitats.order_by is adc, which is not among the sequences"),
         ({"sequences": ["t2w", "adc"]}, "fixed is dwi, which is not among the sequences"),
         ({"habitats": {"k_range": [6, 2]}}, "k_range must be two ascending numbers from 2 on"),
+        ({"habitats": {"texture": {"bin_count": 8, "bin_width": 2}}}, "bin_count and bin_width are both given"),
+        ({"habitats": {"texture": {"features": []}}}, "features names none"),
+        ({"habitats": {"texture": {"features": ["glcm_Contrast"]}}}, "habitats.texture.features"),
+        ({"habitats": {"texture": {"sequences": ["t1pv"]}}}, "habitats.texture.sequences names t1pv, which is not among the sequences"),
+        ({"habitats": {"texture": {"sequences": ["adc", "adc"]}}}, "sequences has one twice"),
+        ({"habitats": {"texture": {"kernel_radius": 0}}}, "habitats.texture.kernel_radius"),
+        ({"habitats": {"order_by": "adc__original_glcm_Id"}}, "order_by is adc__original_glcm_Id, which is not among the sequences"),
+        ({"habitats": {"order_by": "adc__Id", "texture": {}}}, "which is not among the sequences or texture features"),
+        ({"habitats": {"method": "dbscan"}}, "Protocol test: habitats.method"),
+        ({"sequences": ["t1pv", "dwi", "adc"]}, "preprocessing.interpolation says nothing of t1pv"),
         ({"deep": {"window": [3, 3]}}, "window must be two ascending z-values"),
     ],
 )
