@@ -44,6 +44,8 @@ bench: $(READY)
 	$(BIN)/python benchmarks/habitats.py
 	$(BIN)/python benchmarks/panel_worker.py
 	$(BIN)/python benchmarks/statistics.py
+	$(BIN)/python benchmarks/selection.py
+	$(BIN)/python benchmarks/extraction.py
 	$(BIN)/python benchmarks/registration.py --phantom 20 --prostatex 12
 
 # The module's panel in a window on a desktop without 3D Slicer, and the README's pictures of it.
