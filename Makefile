@@ -28,7 +28,7 @@ $(READY): pyproject.toml constraints.txt
 	touch $(READY)
 
 test: $(READY) lint
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m 'not slow'
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder -m 'not slow'
 
 test-slow: $(READY)
 	$(BIN)/python -m pytest -m slow
