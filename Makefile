@@ -28,7 +28,7 @@ $(READY): pyproject.toml constraints.txt
 	touch $(READY)
 
 test: $(READY) lint
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m 'not slow'
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder -m 'not slow'
 
 test-slow: $(READY)
 	$(BIN)/python -m pytest -m slow
@@ -44,6 +44,8 @@ bench: $(READY)
 	$(BIN)/python benchmarks/habitats.py
 	$(BIN)/python benchmarks/panel_worker.py
 	$(BIN)/python benchmarks/statistics.py
+	$(BIN)/python benchmarks/selection.py
+	$(BIN)/python benchmarks/extraction.py
 	$(BIN)/python benchmarks/registration.py --phantom 20 --prostatex 12
 
 # Voxel-wise texture against pyradiomics, whose compilation needs a compiler; against flash-radiomics too where FLASH names a Python

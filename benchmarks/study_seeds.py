@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from HabitatPNILib.cohort import collect_cases, load_extraction
-from HabitatPNILib.evaluation.discrimination import auc_ci
+from HabitatPNILib.evaluation.discrimination import auc
 from HabitatPNILib.imaging.phantom_cohort import SEEDS_PER_COHORT
 from HabitatPNILib.imaging.phantom_law import draw_patient
 from HabitatPNILib.learning.pipeline import MODEL_CLINICAL, MODEL_COMBINED, fit_pipeline
@@ -52,9 +52,9 @@ def one_seed(name: str, folder: Path, cohort_seed: int, seed: int) -> dict[str, 
     for split in ("training", "internal", "external"):
         rows = table.index[table["split"] == split]
         y = table.loc[rows, "outcome"]
-        found[f"bayes {split}"] = auc_ci(y, table.loc[rows, "truth"]).auc
+        found[f"bayes {split}"] = auc(y, table.loc[rows, "truth"])
         for model in (MODEL_CLINICAL, *fitted.regions, MODEL_COMBINED):
-            found[f"{model} {split}"] = auc_ci(y, scores.loc[rows, model]).auc
+            found[f"{model} {split}"] = auc(y, scores.loc[rows, model])
     return found
 
 

@@ -254,7 +254,7 @@ def _image(
     prepare: Preparation,
     load: Loader,
 ) -> _Imaged:
-    warnings = _check_b_value(case, model.imaging) if model.imaging else []
+    warnings = check_b_value(case.case_id, case.b_values.get("dwi"), model.imaging) if model.imaging else []
     prepared = prepare(case, protocol, part(progress, 0.0, 0.45))
     clock.lap("registration and preprocessing")
     frozen = model.imaging.habitats if model.imaging else None
@@ -334,8 +334,9 @@ def load_extractor(model: FrozenModel, device: str = "cpu") -> DeepExtractor:
     return extractor
 
 
-def _check_b_value(case: Case, imaging: Imaging) -> list[str]:
-    wanted, given = imaging.b_values.get("dwi"), case.b_values.get("dwi")
+def check_b_value(case_id: str, given: float | None, imaging: Imaging) -> list[str]:
+    """Warnings about a case's b-value of DWI in s/mm2 (None: not known); CaseError where the model was made with quite another one."""
+    wanted = imaging.b_values.get("dwi")
     if wanted is None:
         return []
     if given is None:
@@ -344,7 +345,7 @@ def _check_b_value(case: Case, imaging: Imaging) -> list[str]:
     sentence = f"DWI has b = {given:g} s/mm2, the model was made with b = {wanted:g} ({difference:.0%} off)"
     if difference > B_VALUE_REFUSAL:
         raise CaseError(
-            f"Case {case.case_id}: {sentence}; more than {B_VALUE_REFUSAL:.0%} is refused: "
+            f"Case {case_id}: {sentence}; more than {B_VALUE_REFUSAL:.0%} is refused: "
             "give a DWI closer to it, or correct its b-value (--dwi, --b-value)"
         )
     return [f"{sentence}: the radscores are less certain"] if difference > B_VALUE_WARNING else []

@@ -125,7 +125,13 @@ def _add_phantom(parser: argparse.ArgumentParser) -> None:
 
 def _add_extract(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("cohort", type=Path, help="cohort table (CSV)")
-    parser.add_argument("--protocol", default="pca-pni", help="protocol name or .yaml file (default pca-pni)")
+    by = parser.add_mutually_exclusive_group()
+    by.add_argument("--protocol", default="pca-pni", help="protocol name or .yaml file (default pca-pni)")
+    by.add_argument(
+        "--model",
+        metavar="NAME|FOLDER",
+        help="frozen model whose protocol and habitats are taken: features of another site's patients, for recalibrate and reader2",
+    )
     parser.add_argument("--weights", metavar="W", help="weights in place of the protocol's: imagenet, file:PATH or seeded:N")
     parser.add_argument("--jobs", type=_positive, default=1, metavar="N", help="processes, one thread each (default 1)")
     add_quality_option(parser)

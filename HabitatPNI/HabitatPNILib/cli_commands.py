@@ -68,19 +68,27 @@ def phantom(options: argparse.Namespace) -> None:
 
 
 def extract(options: argparse.Namespace) -> None:
-    """Extract the features of a cohort."""
+    """Extract the features of a cohort, by a protocol or as a frozen model takes them."""
     from .cohort import extract as extract_features
-    from .study_commands import chosen_protocol, rejected_cases
+    from .cohort import extract_for_model
+    from .study_commands import chosen_protocol, quality_decisions, undecided_line
 
-    protocol = chosen_protocol(options.protocol, weights=options.weights)
+    model = load_model(options.model) if options.model else None
+    decided = quality_decisions(options.quality, options.cohort)
+    cohort, out, jobs = options.cohort, options.output, options.jobs
     with show_progress() as progress:
-        extraction = extract_features(
-            options.cohort, protocol, options.output, options.jobs, progress, rejected_cases(options.quality, options.cohort)
-        )
+        if model is not None:
+            extraction = extract_for_model(cohort, model, out, jobs, progress, decided.rejected, options.weights)
+        else:
+            protocol = chosen_protocol(options.protocol, weights=options.weights)
+            extraction = extract_features(cohort, protocol, out, jobs, progress, decided.rejected)
     rows, columns = extraction.features.shape
     print(f"{rows} cases, {columns} features each: {options.output / 'features.parquet'}")
     if extraction.failures:
-        print(f"{len(extraction.failures)} cases failed; the reasons are in {options.output / 'failures.csv'}")
+        print(f"{len(extraction.failures)} cases failed or were rejected; the reasons are in {options.output / 'failures.csv'}")
+    print(undecided_line(decided.undecided), end="")
+    if extraction.model:
+        print(f"Protocol and habitats are those of model {extraction.model}: give this folder to habitatpni recalibrate --features")
 
 
 def train(options: argparse.Namespace) -> None:
@@ -88,23 +96,24 @@ def train(options: argparse.Namespace) -> None:
     from .cohort import load_extraction, read_cohort
     from .second_reader import restrict_features
     from .study.data import study_data
-    from .study_commands import model_identity, rejected_cases, reproducible
+    from .study_commands import model_identity, quality_decisions, reproducible, undecided_line
     from .training import train as train_model
 
     extraction = load_extraction(options.features)
     table = read_cohort(options.cohort)
-    rejected = rejected_cases(options.quality, options.cohort)
+    decided = quality_decisions(options.quality, options.cohort)
     columns = reproducible(options)
     if columns is not None:
         extraction = restrict_features(extraction, columns)
     identity = model_identity(options, extraction.protocol, extraction.phantom)
     with show_progress() as progress:
-        data = study_data(table, extraction, rejected)
+        data = study_data(table, extraction, decided.rejected, decided.undecided)
         trained = train_model(extraction, data.cohort, identity, options.output, progress)
     print(f"{trained.model.name} {trained.model.version}: {options.output}")
     for row in trained.model.performance:
         auc = "not defined" if row["auc"] is None else f"{row['auc']:.3f}"
         print(f"  AUC {auc}  {row['cohort']} ({row['n']} patients, {row['events']} events)")
+    print(undecided_line(data.undecided), end="")
     print(RESEARCH_USE_ONLY)
 
 

@@ -26,7 +26,7 @@ def add_study(parser: argparse.ArgumentParser, positive: Callable[[str], int]) -
     sizes = ("TRAINING", "INTERNAL", "EXTERNAL")
     parser.add_argument("-n", type=int, nargs=3, default=(173, 74, 150), metavar=sizes, help="phantoms a split (default 173 74 150)")
     parser.add_argument("--phantom-seed", type=int, default=1, metavar="N", help="seed of the phantom cohort (default 1)")
-    parser.add_argument("--protocol", default="pca-pni", help="protocol name or .yaml file (default pca-pni)")
+    parser.add_argument("--protocol", help="protocol name or .yaml file (default pca-pni; with --features that of the extraction)")
     parser.add_argument(
         "--weights", metavar="W", help="weights in place of the protocol's: imagenet, file:PATH or seeded:N (--phantom: seeded:101)"
     )
@@ -62,6 +62,7 @@ def add_quality(parser: argparse.ArgumentParser, positive: Callable[[str], int])
     """Options of ``quality``; `positive` reads a count."""
     parser.add_argument("cohort", type=Path, help="cohort table (CSV)")
     parser.add_argument("--protocol", default="pca-pni", help="protocol name or .yaml file (default pca-pni)")
+    parser.add_argument("--features", type=Path, metavar="DIR", help="folder of habitatpni extract, whose registrations are shown")
     parser.add_argument("--jobs", type=positive, default=1, metavar="N", help="processes, one thread each (default 1)")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="OUT", help="folder for quality.csv, quality.html, montages")
 
@@ -82,7 +83,7 @@ def add_recalibrate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "table", type=Path, help="CSV: case_id, outcome and the model's probability or log_odds; a cohort table with --features"
     )
-    parser.add_argument("--features", type=Path, metavar="DIR", help="features of the cohort, extracted with the model's habitats")
+    parser.add_argument("--features", type=Path, metavar="DIR", help="features of the cohort, by habitatpni extract --model")
     parser.add_argument(
         "--method",
         choices=("closed", "intercept", "slope"),

@@ -1,7 +1,8 @@
 """Many cases: the cohort table, and its features extracted by several processes, resumable, with every failure kept.
 
 Public here or from here: `read_cohort`, `clinical_columns`, `require_columns` (the table, `cohort_table`); `extract`, `load_extraction`,
-`Extraction`, `prepared_paths` (case -> file of its prepared volumes); `load_case`, `learn_habitats(paths, protocol)`,
+`extract_for_model`, `Extraction`, `prepared_paths` (case -> file of its prepared volumes), `check_training_cases`; `load_case`,
+`learn_habitats(paths, protocol)`,
 `features_of(case_id, path, protocol, centroids)`, `extractor` (one case, `cohort_steps`); `run_cases(function, tasks, jobs)`,
 `collect_cases`, `Failed` (the processes, `cohort_run`).
 """
@@ -10,15 +11,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from . import __version__
+from .analysis import check_b_value
 from .cohort_run import Failed, collect_cases, run_cases
 from .cohort_steps import (
+    PREPARED,
     extractor,
     feature_columns,
     feature_key,
@@ -30,8 +33,8 @@ from .cohort_steps import (
     store_features,
 )
 from .cohort_table import IMAGE_COLUMNS, SPLITS, check_rejected, clinical_columns, read_cohort, require_columns
-from .errors import CohortError
-from .frozen_model import HabitatCentroids
+from .errors import CaseError, CohortError, ModelError, WeightsError
+from .frozen_model import FrozenModel, HabitatCentroids
 from .prepared_store import StoredCase
 from .progress import Progress, no_progress, part
 from .protocol import Protocol
@@ -45,9 +48,11 @@ __all__ = [
     "SPLITS",
     "Extraction",
     "Failed",
+    "check_training_cases",
     "clinical_columns",
     "collect_cases",
     "extract",
+    "extract_for_model",
     "extractor",
     "features_of",
     "learn_habitats",
@@ -70,14 +75,15 @@ class Extraction:
     ----------
     features : FeatureTable, one row a case, index ``case_id``
     protocol : protocol that was followed
-    centroids : cohort-scope habitats of the training cases; None in case scope
+    centroids : cohort-scope habitats of the training cases, or of `model`; None in case scope
     weights_sha256 : of the backbone
-    b_values : median b-values in s/mm2 of ``dwi`` and ``low_b`` over the training cases
+    b_values : median b-values in s/mm2 of ``dwi`` and ``low_b`` over the training cases; with `model` over all cases
     failures : reason by case of those that failed or were rejected
     phantom : whether any case is a digital phantom, so that the model can only be a demonstration
-    training : cases from which the habitats were learned
+    training : cases from which the habitats were learned; none with `model`
     prepared : file of the prepared volumes by case, see `prepared_paths`
     image_hashes : `prepared_store.image_hashes` by case
+    model : name and version of the frozen model whose protocol and habitats were taken (`extract_for_model`); empty where there is none
     """
 
     features: pd.DataFrame
@@ -90,6 +96,7 @@ class Extraction:
     training: tuple[str, ...]
     prepared: Mapping[str, Path] = field(default_factory=dict)
     image_hashes: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    model: str = ""
 
 
 def extract(
@@ -112,28 +119,85 @@ def extract(
     cohort : the table, see `read_cohort`
     out : folder for ``features.parquet``, ``extraction.json`` and ``failures.csv``
     jobs : processes, each with one thread; they do not change a bit of the features
-    rejected : reason by case, of the quality sheet: these cases are left out, also from the habitats, and listed in ``failures.csv``
+    rejected : reason by case, as `quality.read_decisions` words it: these cases are left out, also from the habitats, and listed in
+        ``failures.csv``
 
     Raises
     ------
     CohortError
         when the table cannot be used, or no training case is left
     """
+    return _extract(cohort, protocol, out, jobs, progress, rejected, None)
+
+
+def extract_for_model(
+    cohort: Path,
+    model: FrozenModel,
+    out: Path,
+    jobs: int = 1,
+    progress: Progress = no_progress,
+    rejected: Mapping[str, str] = NO_REJECTIONS,
+    weights: str | None = None,
+) -> Extraction:
+    """Features of a cohort as a frozen model takes them: by its protocol and with its habitats, from which no case here learns anything.
+
+    For `recalibration.site_cases` at another site, and for `second_reader`. The cohort needs no training case: its splits play no part.
+    A case whose b-value the model would refuse is among the failures.
+
+    Parameters
+    ----------
+    cohort, out, jobs, rejected : as in `extract`
+    weights : where the model's weights are at this site (``imagenet``, ``file:PATH``, ``seeded:N``); None looks where the model says
+
+    Raises
+    ------
+    CohortError
+        when the table cannot be used, or no case could be prepared
+    ModelError
+        for a model without images
+    WeightsError
+        when the weights are not those the model was made with
+    """
+    if model.imaging is None:
+        raise ModelError(f"Model {model.name} rests on clinical values alone: there are no features to extract for it")
+    values = dict(model.protocol)
+    if weights:
+        values["deep"] = {**values.get("deep", {}), "weights": weights}
+    return _extract(cohort, Protocol.from_dict(values, f"of model {model.name}"), out, jobs, progress, rejected, model)
+
+
+def _extract(
+    cohort: Path,
+    protocol: Protocol,
+    out: Path,
+    jobs: int,
+    progress: Progress,
+    rejected: Mapping[str, str],
+    model: FrozenModel | None,
+) -> Extraction:
+    """Features with the habitats of the training cases, or of `model`, whose protocol it then is."""
     from .features.table import write_feature_table
 
     table = read_cohort(cohort)
     check_rejected(table, rejected)
     progress(0.0, "Loading the network")
     sha256 = extractor(protocol.deep).weights_sha256
-    failures = {case: f"rejected: {reason}".rstrip(" :") for case, reason in rejected.items()}
+    if model is not None:
+        _check_weights(model, protocol, sha256)
+    failures = {case: reason or "rejected" for case, reason in rejected.items()}
     wanted = [str(case) for case in table.index if case not in rejected]
-    tasks = [(case, dict(table.loc[case]), cohort.parent, protocol, out / "prepared") for case in wanted]
+    tasks = [(case, dict(table.loc[case]), cohort.parent, protocol, out / PREPARED) for case in wanted]
     stored, failed = collect_cases(prepare_case, tasks, jobs, part(progress, 0.0, 0.5), "Registered and resampled")
     failures |= failed
-    training = [case for case in stored if table.at[case, "split"] == "training"]
-    if not training:
-        raise CohortError(f"{cohort.name}: no training case could be prepared; {next(iter(failures.values()), 'the table has none')}")
-    centroids = learn_habitats([stored[case].path for case in training], protocol) if protocol.habitats.scope == "cohort" else None
+    if model is not None:
+        failures |= _other_b_values(stored, model)
+        stored = {case: found for case, found in stored.items() if case not in failures}
+    training = [case for case in stored if model is None and table.at[case, "split"] == "training"]
+    described = training if model is None else list(stored)
+    if not described:
+        who = "training case" if model is None else "case"
+        raise CohortError(f"{cohort.name}: no {who} could be prepared; {next(iter(failures.values()), 'the table has none')}")
+    centroids = _habitats(protocol, [stored[case].path for case in training], model)
     keys = {case: feature_key(found.path, protocol, centroids, sha256) for case, found in stored.items()}
     features, failed = _features(stored, keys, protocol, centroids, out / "cases", jobs, part(progress, 0.5, 0.99))
     failures |= failed
@@ -143,12 +207,13 @@ def extract(
         protocol=protocol,
         centroids=centroids,
         weights_sha256=sha256,
-        b_values=_median_b_values([stored[case].b_values for case in training]),
+        b_values=_median_b_values([stored[case].b_values for case in described]),
         failures={case: failures[case] for case in table.index if case in failures},
         phantom=any(found.phantom for found in stored.values()),
         training=tuple(training),
         prepared={case: found.path for case, found in stored.items()},
         image_hashes={case: found.hashes for case, found in stored.items()},
+        model=f"{model.name} {model.version}" if model is not None else "",
     )
     _write_extraction(extraction, out)
     progress(1.0, "Features written")
@@ -169,6 +234,50 @@ def prepared_paths(extraction: Extraction) -> dict[str, Path]:
     if missing:
         raise CohortError(f"The prepared volumes of {len(missing)} cases are not there (first {missing[0]}); run habitatpni extract again")
     return found
+
+
+def check_training_cases(extraction: Extraction, cohort: pd.DataFrame) -> None:
+    """Refuse a cohort table in which a case that shaped the habitats is no training case any more, so that it would be tested on.
+
+    Parameters
+    ----------
+    cohort : table of `read_cohort`, or a part of it
+
+    Raises
+    ------
+    CohortError
+        naming the first case; or when the habitats are a frozen model's, so that nothing can be trained on them
+    """
+    if extraction.model:
+        raise CohortError(
+            f"The features were extracted with the habitats of model {extraction.model} and serve that model alone; run habitatpni extract "
+            "without --model to train another"
+        )
+    now = set(cohort.index[cohort["split"] == "training"])
+    moved = sorted((set(extraction.training) & set(extraction.features.index)) - now)
+    if moved:
+        raise CohortError(
+            f"{len(moved)} cases that shaped the habitats are no longer training cases (first {moved[0]}); run habitatpni extract again"
+        )
+
+
+def learn_by(extraction: Extraction, protocol: Protocol) -> Extraction:
+    """The same features, to be learned from as another protocol says: its selection, clinical candidates and combined model.
+
+    Raises
+    ------
+    CohortError
+        when the protocol would have made other features, naming the sections that differ
+    """
+    learning = {"name", "title", "study", "selection", "clinical", "combined"}
+    asked, made = protocol.to_dict(), extraction.protocol.to_dict()
+    other = [section for section in asked if section not in learning and asked[section] != made[section]]
+    if other:
+        raise CohortError(
+            f"The features were extracted by other settings than those of protocol {protocol.name} ({', '.join(other)}): extract them "
+            f"again, or leave the protocol to the extraction"
+        )
+    return replace(extraction, protocol=protocol)
 
 
 def load_extraction(out: Path) -> Extraction:
@@ -199,8 +308,9 @@ def load_extraction(out: Path) -> Extraction:
             failures=dict(zip(failed["case_id"], failed["reason"], strict=True)),
             phantom=values["phantom"],
             training=tuple(values["training"]),
-            prepared={case: out / "prepared" / name for case, name in values["prepared"].items()},
+            prepared={case: out / PREPARED / name for case, name in values["prepared"].items()},
             image_hashes=values["image_hashes"],
+            model=values.get("model", ""),
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise CohortError(
@@ -234,6 +344,33 @@ def _features(
     return pd.DataFrame(np.stack(list(found.values())), index=index, columns=columns), failures
 
 
+def _habitats(protocol: Protocol, training: list[Path], model: FrozenModel | None) -> HabitatCentroids | None:
+    if model is not None:
+        return model.imaging.habitats if model.imaging else None
+    return learn_habitats(training, protocol) if protocol.habitats.scope == "cohort" else None
+
+
+def _other_b_values(stored: Mapping[str, StoredCase], model: FrozenModel) -> dict[str, str]:
+    """Reason by case of those that `analysis.analyse` would refuse for their b-value."""
+    reasons = {}
+    for case, found in stored.items():
+        try:
+            if model.imaging is not None:
+                check_b_value(case, found.b_values.get("dwi"), model.imaging)
+        except CaseError as error:
+            reasons[case] = str(error)
+    return reasons
+
+
+def _check_weights(model: FrozenModel, protocol: Protocol, sha256: str) -> None:
+    """Found out before the first case rather than after the last."""
+    if model.imaging is not None and sha256 != model.imaging.weights_sha256:
+        raise WeightsError(
+            f"Model {model.name}: the {protocol.deep.backbone} weights at hand ({protocol.deep.weights}) are not those it was made with "
+            f"({model.imaging.weights}, sha256 {model.imaging.weights_sha256[:16]}...); give those with --weights"
+        )
+
+
 def _median_b_values(rows: list[Mapping[str, float]]) -> dict[str, float]:
     names = sorted({name for row in rows for name in row})
     return {name: float(np.median([row[name] for row in rows if name in row])) for name in names}
@@ -251,6 +388,7 @@ def _write_extraction(extraction: Extraction, out: Path) -> None:
         "training": list(extraction.training),
         "prepared": {case: path.name for case, path in extraction.prepared.items()},
         "image_hashes": {case: dict(hashes) for case, hashes in extraction.image_hashes.items()},
+        "model": extraction.model,
         "version": __version__,
     }
     write_text(out / "extraction.json", json.dumps(values, indent=1) + "\n")

@@ -1,6 +1,7 @@
 """What is done for one case of a cohort, in a process of its own if need be: read, prepare, habitats, deep features.
 
-Public: `load_case`, `prepare_case`, `learn_habitats`, `features_of`, `feature_columns`, and the keys under which results are kept.
+Public: `load_case`, `prepare_case`, `prepared_before`, `learn_habitats`, `features_of`, `feature_columns`, and the keys under which
+results are kept.
 """
 
 from __future__ import annotations
@@ -30,6 +31,9 @@ from .storage import write_file
 if TYPE_CHECKING:
     from .features.deep import DeepExtractor
 
+PREPARED = "prepared"
+"""Folder of the prepared volumes beside the features."""
+
 FEATURE_FORMAT = 1
 """Raise this whenever the deep features of the same volumes change: those kept before are then made anew."""
 
@@ -57,14 +61,22 @@ def prepare_case(case_id: str, row: Mapping[str, Any], folder: Path, protocol: P
     store : folder of the prepared volumes, one file a case named by `prepared_key`
     """
     path = store / f"{prepared_key(row, folder, protocol)}.npz"
-    with suppress(OSError, ValueError, KeyError, zipfile.BadZipFile):  # not there, or damaged: made anew
-        return load_stored(path)
+    before = prepared_before(path)
+    if before is not None:
+        return before
     case = load_case(case_id, row, folder, protocol)
     hashes = image_hashes(case.images)
     prepared = prepare(case, protocol)
     margin, found = protocol.deep.margin_mm, prepared.registration
     store_case(prepared.preprocessed, case.b_values, case.is_phantom, margin, path, hashes=hashes, registration=found)
     return load_stored(path)
+
+
+def prepared_before(path: Path) -> StoredCase | None:
+    """What was stored of a case; None where it is not there, or damaged."""
+    with suppress(OSError, ValueError, KeyError, zipfile.BadZipFile):
+        return load_stored(path)
+    return None
 
 
 def prepared_key(row: Mapping[str, Any], folder: Path, protocol: Protocol) -> str:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .csv_rows import DECIMAL_COMMA, SURE_DECIMAL_COMMA, listed, number_of, read_cells, refuse, refuse_row
 from .errors import CohortError
 
 if TYPE_CHECKING:
+    import re
+
     import pandas as pd
 
 IMAGE_COLUMNS = ("t2w", "dwi", "adc", "low_b", "roi")
@@ -28,15 +28,8 @@ TEXT_COLUMNS = (
 """Known columns that hold text; what looks like a number in them stays as it was written."""
 
 NUMBER_COLUMNS = ("outcome", "b_dwi", "b_low_b", "true_probability")
-SPREADSHEETS = (".xlsx", ".xlsm", ".xls", ".ods", ".numbers")
 MISSING = frozenset({"", "na", "n/a", "#n/a", "nan", "null"})
-_SHOWN = 5
-_SPREADSHEET_BYTES = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
-_DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+")
-_SURE_DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d{1,2}")
-"""Where commas part the columns, "1,234" in quotes could be a thousand."""
-
-_SAVE_AS_CSV = "save it as CSV (in Excel: Save As, CSV UTF-8) and give that file"
+_MAKE = "write one with the columns case_id, split, outcome, t2w, dwi, adc, roi"
 
 
 def read_cohort(path: Path) -> pd.DataFrame:
@@ -56,23 +49,23 @@ def read_cohort(path: Path) -> pd.DataFrame:
     CohortError
         naming the column and the rows
     """
-    table = _read_csv(path)
+    table = _read_table(path)
     needed = [c for c in ("case_id", "split", "outcome", "roi") if c not in table]
     if needed or not ({"t2w", "dwi"} <= set(table) or "dicom" in table):
         there = ", ".join(map(str, table.columns[:30]))
         raise CohortError(f"{path.name}: columns are missing: {', '.join(needed) or 't2w and dwi, or dicom'} (it has {there})")
-    _check_rows(table["case_id"].isna(), path, "column case_id is empty in rows {rows}; give every case a name")
+    refuse(path, "case_id", table.index[table["case_id"].isna()], "is empty", "give every case a name")
     repeated = table["case_id"].duplicated(keep=False)
     if repeated.any():
         names = list(dict.fromkeys(table.loc[repeated, "case_id"]))
-        raise CohortError(f"{path.name}: column case_id: given more than once: {_listed(names)} (rows {_rows(table.index[repeated])})")
-    outcome = table["outcome"].map(_number).astype(float)
-    _check_rows(~outcome.isin([0, 1]), path, "column outcome must be 0 or 1; it is not in rows {rows}")
-    _check_rows(~table["split"].isin(SPLITS), path, f"column split must be one of {', '.join(SPLITS)}; it is not in rows {{rows}}")
+        raise CohortError(f"{path.name}: column case_id: given more than once: {listed(names)} (rows {listed(table.index[repeated])})")
+    outcome = table["outcome"].map(lambda value: number_of(str(value), SURE_DECIMAL_COMMA)).astype(float)
+    refuse(path, "outcome", table.index[~outcome.isin([0, 1])], "must be 0 or 1; it is not")
+    refuse(path, "split", table.index[~table["split"].isin(SPLITS)], f"must be one of {', '.join(SPLITS)}; it is not")
     for name in ("b_dwi", "b_low_b"):
         if name in table:
             wrong = table[name].map(lambda v: is_given(v) and not is_number(v))
-            _check_rows(wrong, path, f"column {name} must be a b-value in s/mm2; it is not in rows {{rows}}")
+            refuse(path, name, table.index[wrong.astype(bool)], "must be a b-value in s/mm2; it is not")
     return table.assign(outcome=outcome.astype(int)).set_index("case_id")
 
 
@@ -113,7 +106,7 @@ def check_rejected(table: pd.DataFrame, rejected: Mapping[str, str]) -> None:
     """
     unknown = [case for case in rejected if case not in table.index]
     if unknown:
-        raise CohortError(f"Rejected cases are not in the cohort table: {_listed(unknown)}; check column case_id of both tables")
+        raise CohortError(f"Rejected cases are not in the cohort table: {listed(unknown)}; check column case_id of both tables")
 
 
 def is_given(value: object) -> bool:
@@ -126,61 +119,19 @@ def is_number(value: object) -> bool:
     return isinstance(value, (int, float, np.number)) and bool(np.isfinite(value))
 
 
-def _read_csv(path: Path) -> pd.DataFrame:
-    """Cells as text or numbers, index: row in a spreadsheet; empty rows are left out."""
+def _read_table(path: Path) -> pd.DataFrame:
+    """Cells as text or numbers, index: row in a spreadsheet. A row with too few cells is refused: the table may have been cut off."""
     import pandas as pd
 
-    text = _text(path)
-    separator = _separator((text.splitlines() or [""])[0])
-    try:
-        reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
-        rows = [(number, [cell.strip() for cell in row]) for number, row in enumerate(reader, start=1)]
-    except csv.Error as error:
-        raise CohortError(f"{path.name} is not a readable CSV table: {error}") from error
-    rows = [(number, cells) for number, cells in rows if any(cells)]
-    if len(rows) < 2:
+    header, rows, separator = read_cells(path, _MAKE)
+    if not rows:
         raise CohortError(f"{path.name} holds no cases: it needs a row of column names and one row a case")
-    header = rows[0][1]
-    while header and not header[-1]:
-        header.pop()
-    _check_header(header, path)
-    body = []
-    for number, cells in rows[1:]:
-        if len(cells) < len(header) or any(cells[len(header) :]):
-            what = f"row {number} has {len(cells)} cells for {len(header)} columns"
-            raise CohortError(f"{path.name}: {what}; put quotes round a cell that holds the separator {separator!r}")
-        body.append(cells[: len(header)])
-    table = pd.DataFrame(body, columns=header, index=[number for number, _ in rows[1:]], dtype=object)
-    comma = _SURE_DECIMAL_COMMA if separator == "," else _DECIMAL_COMMA
+    for number, cells in rows:
+        if len(cells) < len(header):
+            refuse_row(path, number, cells, header, separator)
+    table = pd.DataFrame([cells for _, cells in rows], columns=header, index=[number for number, _ in rows], dtype=object)
+    comma = SURE_DECIMAL_COMMA if separator == "," else DECIMAL_COMMA
     return pd.DataFrame({name: _typed(table[name], comma) for name in header}, index=table.index)
-
-
-def _text(path: Path) -> str:
-    if not path.is_file():
-        raise CohortError(f"No cohort table {path}; write one with the columns case_id, split, outcome, t2w, dwi, adc, roi")
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise CohortError(f"{path.name} cannot be read ({error.strerror}); close it in other programs and check its permissions") from error
-    if path.suffix.lower() in SPREADSHEETS or content.startswith(_SPREADSHEET_BYTES):
-        raise CohortError(f"{path.name} is a spreadsheet and no CSV table; {_SAVE_AS_CSV}")
-    try:
-        return content.decode("utf-16" if content.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig")
-    except UnicodeDecodeError as error:
-        row = content[: error.start].count(b"\n") + 1
-        raise CohortError(f"{path.name}: row {row} holds a letter that is not UTF-8; {_SAVE_AS_CSV}") from error
-
-
-def _separator(header: str) -> str:
-    return max((",", ";", "\t"), key=header.count)
-
-
-def _check_header(header: list[str], path: Path) -> None:
-    if not all(header):
-        raise CohortError(f"{path.name}: column {header.index('') + 1} has no name; name it or remove it")
-    twice = [name for name in dict.fromkeys(header) if header.count(name) > 1]
-    if twice:
-        raise CohortError(f"{path.name}: columns are there more than once: {_listed(twice)}; keep one of each")
 
 
 def _typed(column: pd.Series, comma: re.Pattern[str]) -> pd.Series:
@@ -188,32 +139,7 @@ def _typed(column: pd.Series, comma: re.Pattern[str]) -> pd.Series:
     missing = column == "" if column.name == "case_id" else column.str.lower().isin(MISSING)
     given = column[~missing]
     if column.name not in TEXT_COLUMNS:
-        numbers = given.map(lambda text: _number(text, comma)).astype(float)
+        numbers = given.map(lambda text: number_of(text, comma)).astype(float)
         if numbers.notna().all():
             return numbers.reindex(column.index)
     return given.reindex(column.index)
-
-
-def _number(value: Any, comma: re.Pattern[str] = _SURE_DECIMAL_COMMA) -> float:
-    """Finite number of a cell, NaN for another; "63,5" is one too."""
-    text = str(value)
-    if comma.fullmatch(text):
-        text = text.replace(",", ".")
-    try:
-        number = float(text)
-    except ValueError:
-        return float("nan")
-    return number if np.isfinite(number) and "_" not in text else float("nan")
-
-
-def _check_rows(wrong: pd.Series, path: Path, text: str) -> None:
-    if wrong.any():
-        raise CohortError(f"{path.name}: {text.format(rows=_rows(wrong.index[wrong]))}")
-
-
-def _rows(index: Iterable[Any]) -> str:
-    return _listed([str(number) for number in index])
-
-
-def _listed(names: Sequence[Any]) -> str:
-    return ", ".join(map(str, names[:_SHOWN])) + (" ..." if len(names) > _SHOWN else "")

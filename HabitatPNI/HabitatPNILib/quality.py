@@ -18,7 +18,7 @@ import SimpleITK as sitk
 from . import RESEARCH_USE_ONLY
 from .case import DIFFUSION, SEQUENCE_LABELS, Case
 from .cohort_run import Failed, run_cases
-from .cohort_steps import load_case, prepared_key
+from .cohort_steps import PREPARED, load_case, prepared_before, prepared_key
 from .cohort_table import read_cohort
 from .csv_rows import number_of, read_rows, refuse
 from .geometry import isotropic_grid
@@ -64,7 +64,9 @@ class Quality:
     new: int
 
 
-def check_quality(cohort: Path, protocol: Protocol, out: Path, jobs: int = 1, progress: Progress = no_progress) -> Quality:
+def check_quality(
+    cohort: Path, protocol: Protocol, out: Path, jobs: int = 1, progress: Progress = no_progress, features: Path | None = None
+) -> Quality:
     """Write ``quality.csv``, ``quality.html`` and ``montages/`` for every case of a cohort.
 
     The column ``decision`` is pre-filled: ``accept``, ``review`` where there is a warning, ``reject`` for a case that cannot be prepared.
@@ -76,6 +78,7 @@ def check_quality(cohort: Path, protocol: Protocol, out: Path, jobs: int = 1, pr
     cohort : table of `cohort.read_cohort`
     out : folder
     jobs : processes, each with one thread
+    features : folder of `cohort.extract`: the registrations of the same files and protocol that it holds are shown, not looked for again
 
     Raises
     ------
@@ -88,7 +91,7 @@ def check_quality(cohort: Path, protocol: Protocol, out: Path, jobs: int = 1, pr
     earlier, extra = _earlier(out / SHEET, [str(c) for c in table.index])
     known = {case: row["key"] for case, row in earlier.items() if row["key"] and (out / row["montage"]).is_file()}
     tasks = [
-        (str(case), row, cohort.parent, protocol, out, known.get(str(case), ""))
+        (str(case), row, cohort.parent, protocol, out, known.get(str(case), ""), features)
         for case, row in zip(table.index, table.to_dict("records"), strict=True)
     ]
     found: dict[str, dict[str, str]] = {}
@@ -120,7 +123,7 @@ def check_quality(cohort: Path, protocol: Protocol, out: Path, jobs: int = 1, pr
 
 
 def read_decisions(path: Path, cases: Collection[str] | None = None) -> Mapping[str, str]:
-    """Reason by case of those that a quality sheet rejects; ``review`` counts as accepted.
+    """Reason by case of those that a quality sheet rejects; ``review`` and an empty decision count as accepted.
 
     Parameters
     ----------
@@ -143,18 +146,22 @@ def read_decisions(path: Path, cases: Collection[str] | None = None) -> Mapping[
 
 
 def read_undecided(path: Path, cases: Collection[str]) -> tuple[str, ...]:
-    """Cases that the sheet marks ``review``, or that are not in it: they enter a study, which has to say so."""
+    """Cases that the sheet marks ``review`` or leaves without a decision, or that are not in it: they enter a study, which says so."""
     rows, _ = _read_sheet(path, cases)
     return tuple(str(case) for case in cases if str(case) not in rows or rows[str(case)]["decision"] == REVIEW)
 
 
-def _look(case_id: str, row: Mapping[str, Any], folder: Path, protocol: Protocol, out: Path, known: str) -> dict[str, str] | None:
+def _look(
+    case_id: str, row: Mapping[str, Any], folder: Path, protocol: Protocol, out: Path, known: str, features: Path | None
+) -> dict[str, str] | None:
     """A case's row of the sheet, after its montage was written; None where nothing has changed since."""
-    key = f"{_FORMAT}-{prepared_key(row, folder, protocol)}"
+    volumes = prepared_key(row, folder, protocol)
+    key = f"{_FORMAT}-{volumes}"
     if key == known:
         return None
     case = load_case(case_id, row, folder, protocol)
-    prepared = prepare(case, protocol)
+    found = prepared_before(features / PREPARED / f"{volumes}.npz") if features is not None else None
+    prepared = prepare(case, protocol, registration=found.registration if found is not None else None)
     fixed, moving = _shown(prepared, protocol)
     picture = registration_montage(_slices(prepared), SEQUENCE_LABELS[fixed], SEQUENCE_LABELS[moving] if moving else None)
     montage = Path(MONTAGES) / _file_name(case_id)
@@ -262,7 +269,7 @@ def _read_sheet(path: Path, cases: Collection[str] | None) -> tuple[dict[str, di
     path = path / SHEET if path.is_dir() else path
     numbered = read_rows(path, ("case_id", "decision", "comment"), "write one with habitatpni quality")
     for _, row in numbered:
-        row["decision"] = row["decision"].lower()
+        row["decision"] = row["decision"].lower() or REVIEW
     wrong = [number for number, row in numbered if row["decision"] not in (ACCEPT, REVIEW, REJECT)]
     refuse(path, "decision", wrong, f"must be {ACCEPT}, {REVIEW} or {REJECT}; it is not")
     if cases is not None:

@@ -174,7 +174,8 @@ def _from_table(model: FrozenModel, path: Path) -> pd.DataFrame:
         return result.assign(**{LOG_ODDS: (np.log(values) - np.log1p(-values)).to_numpy()})
     if model.imaging is not None:
         raise CohortError(
-            f"{path.name}: columns are missing: probability or log_odds by model {model.name}; or give the cohort's features (--features)"
+            f"{path.name}: columns are missing: probability or log_odds by model {model.name}; or give the cohort's features (habitatpni "
+            "extract --model, then --features)"
         )
     return result.assign(**{LOG_ODDS: model_log_odds(model, table.set_index("case_id"))})
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from . import RESEARCH_USE_ONLY
+from .csv_rows import listed
 from .errors import CohortError
 from .frozen_model import load_model
 from .progress import part
@@ -39,7 +41,7 @@ def study(options: argparse.Namespace) -> None:
         seed=options.seed,
         jobs=options.jobs,
     )
-    protocol = chosen_protocol(options.protocol, options.backbone, options.weights or (PHANTOM_WEIGHTS if options.phantom else None))
+    protocol = _study_protocol(options)
     with show_progress() as progress:
         cohort = options.cohort
         if options.phantom:
@@ -47,6 +49,7 @@ def study(options: argparse.Namespace) -> None:
             cohort = write_phantom_cohort(options.output / "cohort", sizes, seed, options.jobs, part(progress, 0.0, 0.1))
         if cohort is None:
             raise CohortError("A study needs a cohort table; or give --phantom for a cohort of digital phantoms")
+        decided = quality_decisions(options.quality, cohort)
         found = run_study(
             cohort,
             protocol,
@@ -54,7 +57,8 @@ def study(options: argparse.Namespace) -> None:
             options.output,
             plan,
             features=options.features,
-            rejected=rejected_cases(options.quality, cohort),
+            rejected=decided.rejected,
+            undecided=decided.undecided,
             columns=reproducible(options),
             progress=part(progress, 0.1, 1.0) if options.phantom else progress,
         )
@@ -62,6 +66,7 @@ def study(options: argparse.Namespace) -> None:
         print(f"  AUC {estimate.auc:.3f}  combined model, {way.replace('_', ' ')}")
     for split, estimate in found.summary.truth.items():
         print(f"  AUC {estimate.auc:.3f}  the phantom's true probability, {split}")
+    print(undecided_line(found.summary.data.undecided), end="")
     print(f"Report: {options.output / REPORT}")
     print(RESEARCH_USE_ONLY)
 
@@ -83,7 +88,8 @@ def quality(options: argparse.Namespace) -> None:
 
     check_output_folder(options.output)
     with show_progress() as progress:
-        found = check_quality(options.cohort, Protocol.load(options.protocol), options.output, options.jobs, progress)
+        protocol = Protocol.load(options.protocol)
+        found = check_quality(options.cohort, protocol, options.output, options.jobs, progress, options.features)
     print(f"{found.new} cases looked at: {len(found.accepted)} accept, {len(found.review)} review, {len(found.rejected)} reject")
     print(f"Look at {options.output / PAGE}, decide in {options.output / SHEET}, and give that file to later steps (--quality)")
 
@@ -130,12 +136,29 @@ def recalibrate(options: argparse.Namespace) -> None:
     print(RESEARCH_USE_ONLY)
 
 
-def rejected_cases(sheet: Path | None, cohort: Path) -> dict[str, str]:
-    """Reason by case of those that a quality sheet rejects (``--quality``); none without a sheet."""
-    from .cohort_table import read_cohort
-    from .quality import read_decisions
+class Decided(NamedTuple):
+    """Reason by case of those that a quality sheet rejects, and the cases on which nobody has decided."""
 
-    return dict(read_decisions(sheet, [str(case) for case in read_cohort(cohort).index])) if sheet else {}
+    rejected: dict[str, str]
+    undecided: tuple[str, ...]
+
+
+def quality_decisions(sheet: Path | None, cohort: Path) -> Decided:
+    """What a quality sheet (``--quality``) says of the cases of a cohort; without a sheet nothing is rejected or undecided."""
+    from .cohort_table import read_cohort
+    from .quality import read_decisions, read_undecided
+
+    if sheet is None:
+        return Decided({}, ())
+    cases = [str(case) for case in read_cohort(cohort).index]
+    return Decided(dict(read_decisions(sheet, cases)), read_undecided(sheet, cases))
+
+
+def undecided_line(cases: Sequence[str]) -> str:
+    """A line that says how many cases count as accepted though nobody has decided; empty where there is none."""
+    if not cases:
+        return ""
+    return f"Undecided in the quality sheet and used as if accepted: {len(cases)} cases ({listed(cases)})\n"
 
 
 def reproducible(options: argparse.Namespace) -> list[str] | None:
@@ -155,6 +178,18 @@ def chosen_protocol(name: str, backbone: str | None = None, weights: str | None 
     values = protocol.to_dict()
     values["deep"] |= {key: value for key, value in (("backbone", backbone), ("weights", weights)) if value}
     return Protocol.from_dict(values, "with the network given")
+
+
+def _study_protocol(options: argparse.Namespace) -> Protocol:
+    """The study's protocol: the one asked for, else that of the features that are given."""
+    from .cohort import load_extraction
+
+    if options.features and not options.protocol:
+        if options.backbone or options.weights:
+            raise CohortError("The features that are given have their network: leave it out, or say which protocol it is of (--protocol)")
+        return load_extraction(options.features).protocol
+    weights = options.weights or (PHANTOM_WEIGHTS if options.phantom else None)
+    return chosen_protocol(options.protocol or "pca-pni", options.backbone, weights)
 
 
 def model_identity(options: argparse.Namespace, protocol: Protocol, phantom: bool) -> Identity:

@@ -46,7 +46,7 @@ def check_same_features(model: FrozenModel, extraction: Extraction) -> None:
     if different:
         raise ModelError(
             f"Model {model.name} does not fit the extracted features: {', '.join(different)} differ; take the features the model was "
-            "trained on, or extract again with the model's protocol and habitats"
+            "trained on, or extract again with the model's protocol and habitats (habitatpni extract --model)"
         )
 
 

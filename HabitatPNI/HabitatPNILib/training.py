@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .analysis import versions
-from .cohort import Extraction, clinical_columns
+from .cohort import Extraction, check_training_cases, clinical_columns
 from .errors import CohortError
 from .evaluation.discrimination import auc
 from .frozen_model import FrozenModel, Imaging, Signature, Term, write_model
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from .learning.classifiers import LogisticModel
     from .learning.pipeline import FittedPipeline
     from .learning.signature import LassoSignature
+
+
+PHANTOM_NOTICE = "Demonstration model, trained on digital phantoms: it has never seen a patient."
 
 
 @dataclass(frozen=True)
@@ -79,7 +82,7 @@ def train(extraction: Extraction, cohort: pd.DataFrame, identity: Identity, fold
     table = cohort.loc[[c for c in cohort.index if c in extraction.features.index]]
     features = extraction.features.loc[table.index]
     training = table.index[table["split"] == "training"]
-    _same_training_cases(extraction, cohort)
+    check_training_cases(extraction, cohort)
     y = table.loc[training, "outcome"].astype(int)
     predictors, clinical = coded_clinical(table, protocol)
     pipeline = fit_pipeline(features.loc[training], clinical.loc[training], y, protocol, progress=progress)
@@ -233,15 +236,8 @@ def _row(name: str, y: Any, p: Any) -> dict[str, Any]:
 
 
 def _identity(identity: Identity, phantom: bool) -> dict[str, Any]:
-    """A model that saw a phantom is a demonstration, whatever is said of it."""
-    return {**vars(identity), "cohort": dict(identity.cohort), "demonstration": identity.demonstration or phantom}
-
-
-def _same_training_cases(extraction: Extraction, cohort: pd.DataFrame) -> None:
-    """The habitats were learned from the training cases: a table that has moved one of them elsewhere would test on it."""
-    now = set(cohort.index[cohort["split"] == "training"])
-    moved = sorted(set(extraction.training) - now)
-    if moved:
-        raise CohortError(
-            f"{len(moved)} cases that shaped the habitats are no longer training cases (first {moved[0]}); run habitatpni extract again"
-        )
+    """A model that saw a phantom is a demonstration, whatever is said of it, and says so first."""
+    values = {**vars(identity), "cohort": dict(identity.cohort)}
+    if phantom and not identity.demonstration:
+        values |= {"demonstration": True, "notice": f"{PHANTOM_NOTICE} {identity.notice}"}
+    return values

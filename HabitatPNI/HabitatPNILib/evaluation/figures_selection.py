@@ -92,7 +92,8 @@ def lasso_path_figure(
     coefficients: Any,
     y: Any,
     *,
-    lambda_min: float,
+    penalty: float,
+    rule: str = "min",
     title: str = "",
     outcome: str = "the outcome",
     width_mm: float = COLUMN_MM,
@@ -104,7 +105,8 @@ def lasso_path_figure(
     lambdas : (steps,) penalties, above 0
     coefficients : (steps, features) per standard deviation
     y : (patients,) outcome of the patients it was fitted on
-    lambda_min : the chosen penalty, within `lambdas`
+    penalty : the chosen one, within `lambdas`
+    rule : by which it was chosen, for its label: ``min`` (lowest deviance) or ``1se`` (largest within a standard error of it)
     title, outcome : the region, and what the outcome is called in ``33 with PNI``
     width_mm : of the figure in print
 
@@ -114,13 +116,13 @@ def lasso_path_figure(
         for arrays that do not fit or a penalty outside the path
     """
     events = check_outcome(y)
-    path = _penalties(lambdas, lambda_min)
+    path = _penalties(lambdas, penalty)
     table = np.asarray(coefficients, dtype=np.float64)
     if table.ndim != 2 or len(table) != len(path) or not np.isfinite(table).all():
         raise CohortError(
             f"Coefficients of shape {table.shape} do not fit {len(path)} penalties: (penalties, features), finite, are needed"
         )
-    chosen = table[int(np.argmin(np.abs(np.log(path) - np.log(lambda_min))))] != 0
+    chosen = table[int(np.argmin(np.abs(np.log(path) - np.log(penalty))))] != 0
     with print_figure(width_mm, min(0.68 * width_mm, 95) + 20, patients_line(events, outcome), title) as figure:
         axes = figure.add_subplot()
         for feature in np.argsort(chosen, kind="stable"):
@@ -129,7 +131,7 @@ def lasso_path_figure(
             elif table[:, feature].any():
                 axes.plot(path, table[:, feature], color=RULE, lw=0.6, zorder=2)
         axes.axhline(0, color=GREY, lw=0.6, zorder=1)
-        _penalty_axis(axes, path, lambda_min, (table != 0).sum(axis=1), f"\u03bb min, {int(chosen.sum())} features")
+        _penalty_axis(axes, path, penalty, (table != 0).sum(axis=1), f"\u03bb {rule}, {int(chosen.sum())} features")
         axes.yaxis.set_major_formatter(lambda value, _: minus(f"{value:g}"))
         axes.set_ylabel("Coefficient (log odds per SD)")
     return figure
@@ -142,19 +144,20 @@ def lasso_deviance_figure(
     kept: Any,
     y: Any,
     *,
-    lambda_min: float,
+    penalty: float,
+    rule: str = "min",
     title: str = "",
     outcome: str = "the outcome",
     width_mm: float = COLUMN_MM,
 ) -> Figure:
-    """Cross-validated deviance along the penalty, with one standard error, and the penalty of its minimum.
+    """Cross-validated deviance along the penalty, with one standard error, and the chosen penalty.
 
     Parameters
     ----------
     lambdas : (steps,) penalties, above 0
     deviance, error : (steps,) deviance a held-out patient and its standard error over the folds
     kept : (steps,) features with a coefficient
-    y, lambda_min, title, outcome, width_mm : as in `lasso_path_figure`
+    y, penalty, rule, title, outcome, width_mm : as in `lasso_path_figure`
 
     Raises
     ------
@@ -162,16 +165,16 @@ def lasso_deviance_figure(
         as in `lasso_path_figure`
     """
     events = check_outcome(y)
-    path = _penalties(lambdas, lambda_min)
+    path = _penalties(lambdas, penalty)
     mean, spread = check_curve(deviance, "Deviance", len(path)), check_curve(error, "Standard error of the deviance", len(path))
     numbers_kept = check_curve(kept, "Number of features kept", len(path)).astype(int)
-    at = int(np.argmin(np.abs(np.log(path) - np.log(lambda_min))))
+    at = int(np.argmin(np.abs(np.log(path) - np.log(penalty))))
     with print_figure(
         width_mm, min(0.68 * width_mm, 95) + 20, f"{patients_line(events, outcome)} Bars: one standard error.", title
     ) as figure:
         axes = figure.add_subplot()
         axes.errorbar(path, mean, spread, fmt="o", ms=2.2, color=RAISES, ecolor=RULE, elinewidth=0.7, zorder=3)
-        _penalty_axis(axes, path, lambda_min, numbers_kept, f"\u03bb min, {numbers_kept[at]} features")
+        _penalty_axis(axes, path, penalty, numbers_kept, f"\u03bb {rule}, {numbers_kept[at]} features")
         axes.set_ylabel("Deviance a held-out patient")
     return figure
 

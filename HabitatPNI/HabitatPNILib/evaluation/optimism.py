@@ -47,7 +47,10 @@ class BootstrapFits:
 
 @dataclass(frozen=True)
 class Optimism:
-    """Harrell's correction: ``corrected = apparent - optimism``; `optimism` is the mean of (samples,) ``in_sample - in_all``."""
+    """Bootstrap correction: ``corrected = apparent - optimism``; `optimism` is the mean (Harrell) of (samples,) ``in_sample - in_all``.
+
+    Whoever takes another middle of the samples than `harrell` does has to say so wherever it is shown.
+    """
 
     apparent: float
     optimism: float

@@ -9,6 +9,9 @@ import numpy as np
 
 from ..errors import CohortError
 
+TRUSTED = "trust nested and held-out figures"
+"""What to go by where parameters are many for the patients: there the bootstrap correction removes too little optimism as well."""
+
 _OPTIMISM = 0.05
 _MARGIN = 0.05
 _PREDICTION_ERROR = 0.05
@@ -148,7 +151,7 @@ def events_per_parameter(events: int, non_events: int, parameters: int) -> Event
     if ratio < _FEW_EVENTS:
         warning = (
             f"{rarer} patients of the rarer outcome for {parameters} candidate parameters are {ratio:.2g} for each, fewer than "
-            f"{_FEW_EVENTS:g}: expect optimism, shrink the coefficients and trust the optimism-corrected figures only"
+            f"{_FEW_EVENTS:g}: expect optimism, shrink the coefficients and {TRUSTED}"
         )
     return EventsPerParameter(rarer, parameters, ratio, warning)
 

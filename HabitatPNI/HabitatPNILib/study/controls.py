@@ -14,7 +14,8 @@ from ..cohort import prepared_paths
 from ..cohort_run import collect_cases
 from ..cohort_steps import extractor, feature_columns, feature_key, features_of_volumes, load_case, read_features, write_features
 from ..errors import CohortError, WeightsError
-from ..evaluation.resampling import CrossValidation, auc, repeated_cv
+from ..evaluation.discrimination import auc
+from ..evaluation.resampling import CrossValidation, repeated_cv
 from ..frozen_model import HabitatCentroids
 from ..learning.pipeline import MODEL_COMBINED
 from ..preparation import prepare

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from ..cohort import SPLITS, Extraction
+from ..cohort import SPLITS, Extraction, check_training_cases
 from ..cohort_table import check_rejected
 from ..errors import CohortError
 from ..learning.pipeline import MODEL_CLINICAL, MODEL_COMBINED, model_names
@@ -32,6 +32,7 @@ class StudyData:
     clinical : (cases, candidates) coded values, NaN where missing
     predictors : the candidates with their training ranges
     left_out : reason by case: its features failed, or it was rejected in the quality sheet
+    undecided : cases among them that nobody has accepted or rejected in the quality sheet
     """
 
     cohort: pd.DataFrame
@@ -39,6 +40,7 @@ class StudyData:
     clinical: pd.DataFrame
     predictors: tuple[Predictor, ...]
     left_out: Mapping[str, str]
+    undecided: tuple[str, ...] = ()
 
     @property
     def protocol(self) -> Protocol:
@@ -75,7 +77,9 @@ class StudyData:
         return _LABELS.get(model) or model.replace("habitat", "Habitat ")
 
 
-def study_data(cohort: pd.DataFrame, extraction: Extraction, rejected: Mapping[str, str] | None = None) -> StudyData:
+def study_data(
+    cohort: pd.DataFrame, extraction: Extraction, rejected: Mapping[str, str] | None = None, undecided: Collection[str] = ()
+) -> StudyData:
     """Bring a cohort table, its extraction and the quality sheet's verdicts together.
 
     Parameters
@@ -83,6 +87,7 @@ def study_data(cohort: pd.DataFrame, extraction: Extraction, rejected: Mapping[s
     cohort : table of `read_cohort`
     extraction : of the same cohort
     rejected : reason by case that the quality sheet rejects
+    undecided : cases on which the quality sheet holds no decision; they are used
 
     Raises
     ------
@@ -94,18 +99,14 @@ def study_data(cohort: pd.DataFrame, extraction: Extraction, rejected: Mapping[s
     """
     rejected = dict(rejected or {})
     check_rejected(cohort, rejected)
-    moved = sorted(set(extraction.training) - set(cohort.index[cohort["split"] == "training"]))
-    if moved:
-        raise CohortError(
-            f"{len(moved)} cases that shaped the habitats are no longer training cases (first {moved[0]}); run habitatpni extract again"
-        )
+    check_training_cases(extraction, cohort)
     left_out = dict(rejected)
     for case in cohort.index.difference(extraction.features.index, sort=False):
         left_out.setdefault(str(case), extraction.failures.get(str(case), "no features; run habitatpni extract again"))
     table = cohort.loc[[case for case in cohort.index if str(case) not in left_out]]
     _check_outcomes(table)
     predictors, clinical = coded_clinical(table, extraction.protocol)
-    return StudyData(table, extraction, clinical, tuple(predictors), left_out)
+    return StudyData(table, extraction, clinical, tuple(predictors), left_out, tuple(c for c in map(str, table.index) if c in undecided))
 
 
 def _check_outcomes(table: pd.DataFrame) -> None:

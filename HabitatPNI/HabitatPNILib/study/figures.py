@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 OUTCOME = "the outcome"
 _MOST_FEATURES = 100
+_RULES = {"min": "lowest deviance", "1se": "largest within one standard error of the lowest deviance"}
 
 
 @dataclass(frozen=True)
@@ -201,15 +202,16 @@ def _lasso(signature: LassoSignature, y: np.ndarray, label: str, region: str, ou
         f"those of the {signature.n_selected_} that are kept at the chosen penalty (dashed)."
     )
     title = f"LASSO path, {label.lower()}"
-    task = partial(draw.lasso_path_figure, signature.lambdas_, path, y, lambda_min=signature.lambda_, title=title, outcome=outcome)
+    penalty, rule = signature.lambda_, signature.rule
+    task = partial(draw.lasso_path_figure, signature.lambdas_, path, y, penalty=penalty, rule=rule, title=title, outcome=outcome)
     yield _Task(f"lasso_path_{region}", caption, task)
     curve = (signature.lambdas_, signature.cv_deviance_mean_, signature.cv_deviance_se_, (path != 0).sum(axis=1), y)
     caption = (
         f"Cross-validated deviance of {label.lower()} along the penalty, with one standard error. mRMR and scaling are made anew in every "
-        "fold; the dashed line is the chosen penalty."
+        f"fold; the dashed line is the chosen penalty ({_RULES[signature.rule]})."
     )
     title = f"LASSO cross-validation, {label.lower()}"
-    task = partial(draw.lasso_deviance_figure, *curve, lambda_min=signature.lambda_, title=title, outcome=outcome)
+    task = partial(draw.lasso_deviance_figure, *curve, penalty=penalty, rule=rule, title=title, outcome=outcome)
     yield _Task(f"lasso_deviance_{region}", caption, task)
 
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from .data import StudyData
 
 _LABELS = {"t2w": "T2W", "dwi": "DWI", "adc": "ADC"}
-_LIMITS = (-3.0, 3.0)
+_WINDOW = (1.0, 99.0)
 
 
 def cohort_k_curve(data: StudyData, progress: Progress = no_progress) -> HabitatCurve:
@@ -70,7 +70,8 @@ def habitat_examples(data: StudyData) -> StudyFigure:
     chosen = list(dict.fromkeys((order[0], order[len(order) // 2], order[-1])))
     names = data.protocol.sequences
     side = (PAGE_MM - 12) / (2 * len(names))
-    with print_figure(PAGE_MM, side * len(chosen) + 18, "Window -3 to 3 SD.", "Habitats of three training patients") as figure:
+    note = "Window: 1st to 99th percentile of each picture."
+    with print_figure(PAGE_MM, side * len(chosen) + 18, note, "Habitats of three training patients") as figure:
         grid = figure.subplots(len(chosen), 2 * len(names), squeeze=False)
         for row, case in zip(grid, chosen, strict=True):
             _draw_case(row, load_volumes(paths[case]), data)
@@ -82,7 +83,7 @@ def habitat_examples(data: StudyData) -> StudyFigure:
         figure.legend(handles=handles, loc="outside upper right", ncols=len(handles), frameon=False, fontsize=7.5)
     caption = (
         "Training patients with the smallest, the median and the largest share of habitat 1, at the largest cross-section of the tumour; "
-        "normalised intensities from -3 to 3 standard deviations, the outline in white."
+        "each picture windowed from its own 1st to 99th percentile, the outline in white."
     )
     return StudyFigure("habitats", caption, svg_bytes(figure), png_bytes(figure, PRINT_DPI))
 
@@ -100,9 +101,13 @@ def _draw_case(row: np.ndarray, volumes: Preprocessed, data: StudyData) -> None:
     dx, dy = volumes.roi.GetSpacing()[:2]
     half = max(np.ptp(rows) * dy, np.ptp(columns) * dx) / 2 + 4
     middle = (rows.min() + rows.max()) / 2, (columns.min() + columns.max()) / 2
+    shown = tuple(
+        slice(max(0, round(centre - half / step)), round(centre + half / step) + 1) for centre, step in zip(middle, (dy, dx), strict=True)
+    )
     for column, axes in enumerate(row):
         image = sitk.GetArrayFromImage(volumes.normalised[data.protocol.sequences[column // 2]])[z]
-        axes.imshow(image, cmap="gray", vmin=_LIMITS[0], vmax=_LIMITS[1], aspect=dy / dx, interpolation="nearest")
+        low, high = np.percentile(image[shown], _WINDOW)
+        axes.imshow(image, cmap="gray", vmin=low, vmax=high, aspect=dy / dx, interpolation="nearest")
         if column % 2:
             _overlay(axes, labels[z], dy / dx)
         axes.contour(roi[z], levels=[0.5], colors="white", linewidths=0.5)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,7 @@ import numpy as np
 
 from ..errors import CohortError
 from ..evaluation.calibration import calibration
+from ..evaluation.discrimination import auc
 from ..evaluation.optimism import BootstrapFits, Dot632Plus, Optimism, bootstrap_fits, dot632_plus_auc, harrell
 from ..evaluation.resampling import (
     CrossValidation,
@@ -18,7 +19,6 @@ from ..evaluation.resampling import (
     LearningCurve,
     PermutationTest,
     Predict,
-    auc,
     learning_curve,
     permutation_test,
     repeated_cv,
@@ -47,8 +47,7 @@ class Honesty:
     ----------
     apparent : of the pipeline on the rows it was fitted on
     nested : repeated nested cross-validation; habitats are those of the whole training split, which never saw an outcome
-    nested_habitats : the same folds with habitats learned inside each fold; None in case scope, where nothing is learned, or when the
-        plan leaves it out or the extraction knows of no prepared volumes
+    nested_habitats : the same folds with habitats learned inside each fold; None where that was not done
     optimism : Harrell's bootstrap correction
     dot632 : the .632+ estimate
     calibration_optimism : bootstrap correction of the combined model's calibration slope by the median of in-sample less in-all slope, over
@@ -59,6 +58,7 @@ class Honesty:
     leak : the pipeline under shuffled labels, a planted leak, and columns that separate the outcome alone
     learning : combined model by the number of training patients; None when the plan leaves it out or there are too few patients
     fits : of the whole pipeline behind all this
+    no_nested_habitats : why there are no `nested_habitats`, for the report; empty where there are
     """
 
     apparent: pd.Series
@@ -73,6 +73,7 @@ class Honesty:
     leak: LeakCheck
     learning: LearningCurve | None
     fits: int
+    no_nested_habitats: str = ""
 
 
 def run_honesty(data: StudyData, plan: StudyPlan, folder: Path, progress: Progress = no_progress) -> Honesty:
@@ -92,12 +93,25 @@ def run_honesty(data: StudyData, plan: StudyPlan, folder: Path, progress: Progre
     book = FitBook(Learnable(features, clinical, data.protocol), y, folder, plan.jobs)
     _check_patients(y, plan)
     table_of, fits_progress = None, progress
-    if plan.habitat_repeats and data.extraction.centroids is not None and data.extraction.prepared:
+    reason = _no_nested_habitats(data, plan)
+    if not reason:
         makes = FoldHabitats(features, data.extraction, folder, plan.jobs)
         table_of = _habitats_of_folds(makes, book, training, y, plan, part(progress, 0.0, _HABITATS_SHARE))
         fits_progress = part(progress, _HABITATS_SHARE, 1.0)
     suspects = separating_columns(features, clinical, y)
-    return book.resampled(lambda: _figures(book, features, y, plan, data.protocol, table_of, suspects), fits_progress)
+    found = book.resampled(lambda: _figures(book, features, y, plan, data.protocol, table_of, suspects), fits_progress)
+    return replace(found, no_nested_habitats=reason)
+
+
+def _no_nested_habitats(data: StudyData, plan: StudyPlan) -> str:
+    """Why habitats are not learned inside the folds; empty where they are."""
+    if data.extraction.centroids is None:
+        return "every patient is clustered alone, so that there is nothing to learn from others"
+    if not plan.habitat_repeats:
+        return "the plan leaves it out (0 habitat repeats)"
+    if not data.extraction.prepared:
+        return "the extraction names no prepared volumes to learn from; run habitatpni extract again"
+    return ""
 
 
 def learning_sizes(y: np.ndarray, plan: StudyPlan, protocol: Protocol) -> tuple[int, ...]:

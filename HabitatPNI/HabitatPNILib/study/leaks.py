@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..evaluation.resampling import auc, repeated_cv
+from ..evaluation.discrimination import auc
+from ..evaluation.resampling import repeated_cv
 from ..features.table import columns_of
 from ..learning.pipeline import MODEL_COMBINED
 from .fits import FitBook

@@ -12,6 +12,7 @@ from ..learning.pipeline import MODEL_CLINICAL, MODEL_COMBINED
 from ..report.study_content import KeyFigure
 from .summary import APPARENT, CORRECTED, EXTERNAL, INTERNAL, NESTED, NESTED_HABITATS, Summary
 from .tables_form import StudyTable, write_p
+from .tables_scores import SLOPE_CORRECTED
 
 _FEW_EVENTS = 100
 _WIDE = 0.1
@@ -205,11 +206,11 @@ def limitations(summary: Summary) -> tuple[str, ...]:
     if honesty is None:
         points.append("Nothing was resampled: how optimistic the apparent figures are was not measured.")
     elif data.protocol.habitats.scope == "cohort":
-        inside = (
-            ""
-            if honesty.nested_habitats is None
-            else f", except in {summary.plan.habitat_repeats} repeat(s) of the nested cross-validation"
-        )
+        inside = ""
+        if honesty.nested_habitats is not None:
+            inside = f", except in {summary.plan.habitat_repeats} repeat(s) of the nested cross-validation"
+        elif honesty.no_nested_habitats:
+            inside = f" (learning them inside each fold was not done: {honesty.no_nested_habitats})"
         points.append(f"In the resampling the habitats stay those of all training patients{inside}; they never saw an outcome.")
     if not data.extraction.phantom:
         points += summary.reference.warnings
@@ -217,6 +218,10 @@ def limitations(summary: Summary) -> tuple[str, ...]:
         total = len(data.left_out) + len(data.cohort)
         points.append(
             f"Left out: {len(data.left_out)} of {total} cases; if their failure has to do with the tumour, the rest is a selection."
+        )
+    if data.undecided:
+        points.append(
+            f"Nobody has decided on {len(data.undecided)} of the {len(data.cohort)} cases used: the quality sheet says review, or nothing."
         )
     missing = data.clinical.isna().mean()
     if missing.any():
@@ -256,6 +261,8 @@ def _resampling(summary: Summary) -> str:
     plan = summary.plan
     if summary.honesty is None:
         return "Internal validation: none was run."
+    skipped = summary.honesty.no_nested_habitats
+    why = f" Habitats were not learned inside the folds: {skipped}." if skipped else ""
     habitats = (
         f"; in {plan.habitat_repeats} of them the habitats are learned inside the fold too" if summary.honesty.nested_habitats else ""
     )
@@ -263,8 +270,8 @@ def _resampling(summary: Summary) -> str:
         f"Internal validation, each time of the whole pipeline: {plan.repeats} repeats of stratified {plan.folds}-fold nested "
         f"cross-validation, "
         f"AUC averaged over folds{habitats}; {plan.bootstrap} bootstrap samples for Harrell's optimism and the .632+ estimate, copies of "
-        f"one "
-        f"patient kept in one inner fold; {plan.permutations} shuffles of the labels; a leak planted on purpose. Seed {plan.seed}."
+        f"one patient kept in one inner fold; the calibration slope is {SLOPE_CORRECTED} over the samples, not by Harrell's mean; "
+        f"{plan.permutations} shuffles of the labels; a leak planted on purpose. Seed {plan.seed}.{why}"
     )
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from .. import RESEARCH_USE_ONLY
 from ..analysis import versions
-from ..cohort import extract, load_extraction, read_cohort
+from ..cohort import Extraction, extract, learn_by, load_extraction, read_cohort
 from ..frozen_model import FrozenModel
 from ..progress import Progress, no_progress, part
 from ..protocol import Protocol
@@ -65,6 +65,7 @@ def run_study(
     *,
     features: Path | None = None,
     rejected: Mapping[str, str] | None = None,
+    undecided: Collection[str] = (),
     columns: Collection[str] | None = None,
     progress: Progress = no_progress,
 ) -> Study:
@@ -73,18 +74,19 @@ def run_study(
     Parameters
     ----------
     cohort : the table, see `read_cohort`
-    protocol : followed where the features are still to be extracted
+    protocol : of the study; with `features` it may differ from the extraction's in what is learned from them, see `learn_by`
     identity : of the frozen model
     out : folder of ``report.html``, ``model``, ``tables``, ``figures``, ``study.json``, and of what a second run need not make again
     plan : how much is resampled
     features : folder of an extraction that is there already; None extracts into ``out/features``
     rejected : reason by case that the quality sheet rejects
+    undecided : cases on which the quality sheet holds no decision; they are used, and the report says so
     columns : feature columns that may be used (reproducible between readers); None is all
 
     Raises
     ------
     CohortError
-        for a cohort that cannot be studied: see `extract`, `check_leakage`, `study_data`, `train` and `run_honesty`
+        for a cohort that cannot be studied: see `extract`, `learn_by`, `check_leakage`, `study_data`, `train` and `run_honesty`
     """
     check_output_folder(out)
     rejected = dict(rejected or {})
@@ -94,7 +96,7 @@ def run_study(
     leakage = check_leakage(kept, extraction.image_hashes)
     if columns is not None:
         extraction = restrict_features(extraction, columns)
-    data = study_data(table, extraction, rejected)
+    data = study_data(table, extraction, rejected, undecided)
     trained = train(extraction, data.cohort, identity, out / MODEL, part(progress, 0.35, 0.4))
     honesty = run_honesty(data, plan, out / "fits", part(progress, 0.4, 0.75))
     controls: tuple[ControlResult, ...] = ()
@@ -122,9 +124,9 @@ def _extraction(
     features: Path | None,
     rejected: Mapping[str, str],
     progress: Progress,
-) -> Any:
+) -> Extraction:
     if features is not None:
-        return load_extraction(features)
+        return learn_by(load_extraction(features), protocol)
     return extract(cohort, protocol, out / "features", plan.jobs, progress, rejected)
 
 
@@ -161,6 +163,7 @@ def _figures_of(study: Study) -> dict[str, Any]:
         "plan": asdict(summary.plan),
         "patients": dict(summary.patients),
         "events": dict(summary.events),
+        "undecided": len(summary.data.undecided),
         "auc": {model: {way: _plain(vars(e)) for way, e in ways.items()} for model, ways in summary.estimates.items()},
         "true_probability_auc": {split: _plain(vars(e)) for split, e in summary.truth.items()},
         "checks": {check.name: check.verdict.name.lower() for check in checks(summary, study.controls, study.leakage)},

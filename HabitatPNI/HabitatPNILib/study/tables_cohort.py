@@ -51,6 +51,8 @@ def cohort_flow(data: StudyData, whole: pd.DataFrame | None = None) -> StudyTabl
         Column("reasons", "Why left out"),
     )
     note = "Events: cases with the outcome. A case is left out when its images could not be processed or when it was rejected on review."
+    if data.undecided:
+        note += f" Analysed without a decision in the quality sheet (review, or none): {len(data.undecided)}."
     return study_table("cohort_flow", "Flow of the cases", rows, columns, note)
 
 

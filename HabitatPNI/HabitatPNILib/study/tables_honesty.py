@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..evaluation.sample_size import events_per_parameter, riley_sample_size
+from ..evaluation.sample_size import TRUSTED, events_per_parameter, riley_sample_size
 from ..learning.pipeline import MODEL_COMBINED
 from .tables_form import Column, StudyTable, study_table
 from .tables_scores import HELD_OUT, TRUTH, TRUTH_LABEL, StudyScores, auc_or_none, figures
@@ -168,12 +168,14 @@ def _honesty_note(scores: StudyScores, honesty: Honesty | None) -> str:
         if honesty.nested_habitats is not None:
             again = len(honesty.nested_habitats[MODEL_COMBINED].repeat_aucs)
             parts.append(f"Habitats too: the habitats as well are learned inside each fold ({again} \u00d7 {folds} folds).")
+        elif honesty.no_nested_habitats:
+            parts.append(f"Nested CV with habitats learned inside each fold was not done: {honesty.no_nested_habitats}.")
     if scores.held_out:
         parts.append("Internal and external: the frozen models on patients they never saw, DeLong's interval.")
     if honesty is not None:
         parts.append(
             "Harrell's correction rests on patients that the bootstrap samples share with the original ones and removes too little "
-            "optimism where features outnumber patients: trust nested and held-out figures."
+            f"optimism where features outnumber patients: {TRUSTED}."
         )
     if scores.truth is not None:
         parts.append("The phantom's law is what a perfect model could reach; nothing was fitted there.")

@@ -14,7 +14,7 @@ from ..evaluation.reclassification import idi, nri
 from ..evaluation.utility import net_benefit
 from ..learning.pipeline import MODEL_CLINICAL, MODEL_COMBINED
 from .tables_form import Column, StudyTable, study_table
-from .tables_scores import APPARENT_NOTE, SPLIT_LABELS, TRUTH, TRUTH_LABEL, StudyScores, auc_or_none, can_rank, figures
+from .tables_scores import APPARENT_NOTE, SLOPE_CORRECTED, SPLIT_LABELS, TRUTH, TRUTH_LABEL, StudyScores, auc_or_none, can_rank, figures
 
 THRESHOLDS = (0.05, 0.1, 0.2, 0.3, 0.4)
 CALLS = ("accuracy", "sensitivity", "specificity", "ppv", "npv", "f1")
@@ -79,7 +79,12 @@ def comparisons(scores: StudyScores) -> StudyTable:
 
 
 def calibration_table(scores: StudyScores, slope_optimism: Optimism | None = None) -> StudyTable:
-    """Agreement of the probabilities with the outcome in held-out patients; the combined model's corrected slope beside it."""
+    """Agreement of the probabilities with the outcome in held-out patients; the combined model's corrected slope beside it.
+
+    Parameters
+    ----------
+    slope_optimism : of `honesty.Honesty`: a median over bootstrap samples, which label and note say
+    """
     rows: list[dict[str, Any]] = []
     for split in scores.held_out:
         y = scores.outcome(split)
@@ -93,8 +98,8 @@ def calibration_table(scores: StudyScores, slope_optimism: Optimism | None = Non
                 row |= {"intercept_joint": found.intercept_joint, "left_out": found.left_out}
             rows.append(row)
     if slope_optimism is not None:
-        row = _who(scores, "training", MODEL_COMBINED) | {"cohort": "Training, optimism-corrected", "slope": slope_optimism.corrected}
-        rows.append(row)
+        who = _who(scores, "training", MODEL_COMBINED) | {"cohort": f"Training, {SLOPE_CORRECTED}"}
+        rows.append(who | {"slope": slope_optimism.corrected})
     columns = (
         *(*_WHO, *_SIZE, Column("observed", "Observed", "share"), Column("predicted", "Predicted", "share")),
         *(Column("intercept", "Intercept", "ratio"), Column("slope", "Slope", "ratio"), Column("brier", "Brier", "share")),
@@ -106,6 +111,12 @@ def calibration_table(scores: StudyScores, slope_optimism: Optimism | None = Non
         "small cohorts, and a high p does not show good calibration. Predicted and observed: mean risk and share of patients with the "
         f"outcome. {_FEW}"
     )
+    if slope_optimism is not None:
+        note += (
+            f" {SLOPE_CORRECTED.capitalize()}: the apparent slope less the median, over {len(slope_optimism.in_sample)} bootstrap samples, "
+            "of each refitted model's slope in its sample less its slope in all patients; not Harrell's mean, which a single sample with a "
+            "nearly constant model, whose slope may be of any size, would decide."
+        )
     return study_table("calibration", "Calibration in held-out patients", rows, columns, note)
 
 

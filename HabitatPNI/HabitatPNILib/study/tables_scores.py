@@ -24,6 +24,9 @@ TRUTH = "true_probability"
 TRUTH_LABEL = "True probability (the phantom's law)"
 LEAST_PATIENTS = 2
 
+SLOPE_CORRECTED = "optimism-corrected by the median"
+"""What stands beside a calibration slope corrected by `honesty`: not Harrell's mean."""
+
 APPARENT_NOTE = (
     "Training figures are apparent: the models are judged on the patients they were fitted on, and image models with thousands of "
     "candidate features look far better there than they are."

@@ -12,13 +12,27 @@ import pytest
 import SimpleITK as sitk
 
 from HabitatPNILib import cohort_steps
-from HabitatPNILib.cohort import extract, features_of, learn_habitats, load_case, load_extraction, prepared_paths, read_cohort
-from HabitatPNILib.errors import CohortError
+from HabitatPNILib.analysis import analyse
+from HabitatPNILib.cli import main
+from HabitatPNILib.cohort import (
+    check_training_cases,
+    extract,
+    extract_for_model,
+    features_of,
+    learn_by,
+    learn_habitats,
+    load_case,
+    load_extraction,
+    prepared_paths,
+    read_cohort,
+)
+from HabitatPNILib.errors import CohortError, ModelError, WeightsError
 from HabitatPNILib.features.deep import DeepExtractor
 from HabitatPNILib.imaging.phantom import phantom_case
 from HabitatPNILib.preparation import map_habitats, prepare
 from HabitatPNILib.prepared_store import image_hashes, load_stored
 from HabitatPNILib.protocol import Protocol
+from HabitatPNILib.recalibration import site_cases
 
 PROTOCOL = Protocol.from_dict(
     {**Protocol.load("pca-pni").to_dict(), "deep": {"backbone": "resnet18", "weights": "seeded:1", "size": 64}}, "test"
@@ -129,13 +143,13 @@ def test_rejected_cases_are_left_out_and_listed(extracted, folder, tmp_path, cou
     """c1 shapes the habitats no more, so that the features of the others are made anew."""
     out = tmp_path / "features"
     shutil.copytree(folder / "features" / "prepared", out / "prepared")
-    found = extract(folder / "cohort.csv", PROTOCOL, out, rejected={"c1": "T2W moved"})
+    found = extract(folder / "cohort.csv", PROTOCOL, out, rejected={"c1": "rejected in the quality sheet: T2W moved"})
     assert list(found.features.index) == ["c0", "c2"]
     assert found.training == ("c0",)
     assert found.centroids != extracted.centroids
     assert counted == {"prepare": [], "features": ["c0", "c2"]}
     failures = pd.read_csv(out / "failures.csv").set_index("case_id")["reason"]
-    assert failures["c1"] == "rejected: T2W moved"
+    assert failures["c1"] == "rejected in the quality sheet: T2W moved"
     assert list(failures.index) == ["c1", "c3"]
     with pytest.raises(CohortError, match="Rejected cases are not in the cohort table: c9"):
         extract(folder / "cohort.csv", PROTOCOL, out, rejected={"c9": "?"})
@@ -156,6 +170,67 @@ def test_paths_that_do_not_exist_are_failures(extracted, folder, tmp_path):
     assert found.failures["c3"].startswith("Case c3:")
 
 
+@pytest.fixture(scope="module")
+def site(folder, extracted, small_model, tmp_path_factory):
+    """The phantoms as the patients of another site, none in training, one more with a DWI of quite another b-value: by the command."""
+    out = tmp_path_factory.mktemp("site")
+    table = pd.read_csv(folder / "cohort.csv").assign(split="external")
+    table = pd.concat([table, table.iloc[[2]].assign(case_id="c4", b_dwi=500)])
+    table = table.assign(**{name: [str(folder / p) for p in table[name]] for name in ("t2w", "dwi", "adc", "low_b", "roi")})
+    table.to_csv(out / "site.csv", index=False)
+    shutil.copytree(folder / "features" / "prepared", out / "features" / "prepared")
+    assert main(["extract", str(out / "site.csv"), "--model", str(small_model.folder), "-o", str(out / "features")]) == 0
+    return out
+
+
+def test_another_sites_features_are_those_of_the_models_own_habitats(site, extracted, small_model):
+    found = load_extraction(site / "features")
+    assert list(found.features.index) == ["c0", "c1", "c2"]
+    assert found.centroids == small_model.imaging.habitats != extracted.centroids
+    assert (found.training, found.model, found.b_values) == ((), "small 1.0.0", {"dwi": 1400.0, "low_b": 50.0})
+    assert set(found.failures) == {"c3", "c4"}
+    assert "DWI has b = 500 s/mm2, the model was made with b = 1400" in found.failures["c4"]
+
+
+def test_recalibration_at_another_site_rests_on_the_probabilities_of_single_cases(site, small_model):
+    """The way of one case (`analyse`) knows nothing of cohorts: the same patients get the same log odds there."""
+    cases = site_cases(small_model, site / "site.csv", site / "features")
+    assert list(cases.index) == ["c0", "c1", "c2"]
+    row = dict(read_cohort(site / "site.csv").loc["c1"])
+    case = load_case("c1", row, site, PROTOCOL).with_clinical({name: row[name] for name in ("age", "mrt_stage", "pi_rads")})
+    assert 1 / (1 + np.exp(-cases.at["c1", "log_odds"])) == pytest.approx(analyse(case, small_model).probability, abs=1e-6)
+
+
+def test_a_models_habitats_train_no_other_model(site, folder, extracted):
+    table = read_cohort(site / "site.csv")
+    with pytest.raises(CohortError, match=r"habitats of model small 1\.0\.0 and serve that model alone; run habitatpni extract without"):
+        check_training_cases(load_extraction(site / "features"), table)
+    with pytest.raises(CohortError, match=r"site\.csv: no training case could be prepared"):
+        extract(site / "site.csv", PROTOCOL, site / "features")
+    check_training_cases(extracted, read_cohort(folder / "cohort.csv"))
+
+
+def test_what_a_model_cannot_take_is_found_before_the_first_case(site, small_model, tmp_path, counted):
+    with pytest.raises(WeightsError, match=r"resnet18 weights at hand \(seeded:2\) are not those it was made with \(seeded:1, sha256"):
+        extract_for_model(site / "site.csv", small_model, tmp_path, weights="seeded:2")
+    with pytest.raises(ModelError, match="rests on clinical values alone: there are no features to extract for it"):
+        extract_for_model(site / "site.csv", replace(small_model, imaging=None), tmp_path)
+    assert counted == {"prepare": [], "features": []}
+
+
+@pytest.mark.parametrize("missing", ["c1", "c2"])
+def test_a_case_that_shaped_the_habitats_must_stay_in_training(extracted, folder, missing):
+    table = read_cohort(folder / "cohort.csv")
+    moved = table.assign(split=table["split"].where(table.index != missing, "internal"))
+    if missing == "c2":
+        check_training_cases(extracted, moved)
+        return
+    with pytest.raises(CohortError, match=r"1 cases that shaped the habitats are no longer training cases \(first c1\)"):
+        check_training_cases(extracted, moved)
+    without = replace(extracted, features=extracted.features.drop(index="c1"))
+    check_training_cases(without, moved)  # nothing is tested on a case without features
+
+
 @pytest.mark.slow
 def test_two_processes_give_the_same_bits(extracted, folder, tmp_path):
     both = extract(folder / "cohort.csv", PROTOCOL, tmp_path, jobs=2)
@@ -164,7 +239,18 @@ def test_two_processes_give_the_same_bits(extracted, folder, tmp_path):
 
 
 def test_missing_tables_and_folders(tmp_path):
-    with pytest.raises(CohortError, match="No cohort table"):
+    with pytest.raises(CohortError, match=r"No table none\.csv can be read there; write one with the columns case_id, split"):
         read_cohort(tmp_path / "none.csv")
     with pytest.raises(CohortError, match="run habitatpni extract first"):
         load_extraction(tmp_path)
+
+
+def test_features_can_be_learned_from_in_another_way_but_not_be_said_to_be_others(extracted):
+    values = PROTOCOL.to_dict()
+    other = Protocol.from_dict({**values, "selection": {**values["selection"], "folds": 3}, "clinical": {"univariate_p": 0.01}}, "other")
+    found = learn_by(extracted, other)
+    assert found.protocol == other
+    assert found.features is extracted.features
+    sharper = Protocol.from_dict({**values, "deep": {**values["deep"], "window": [-5, 5]}, "habitats": {"k": 2}}, "other")
+    with pytest.raises(CohortError, match=r"other settings than those of protocol pca-pni \(habitats, deep\): extract them again"):
+        learn_by(extracted, sharper)

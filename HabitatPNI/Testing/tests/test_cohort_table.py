@@ -108,7 +108,7 @@ def test_files_that_are_no_csv_are_refused_in_words(tmp_path, name, content, tex
 
 
 def test_a_missing_table_is_said(tmp_path):
-    with pytest.raises(CohortError, match="No cohort table"):
+    with pytest.raises(CohortError, match=r"No table none\.csv can be read there; write one with the columns case_id, split"):
         read_cohort(tmp_path / "none.csv")
 
 

@@ -68,7 +68,7 @@ def test_a_method_can_be_asked_for(site, tmp_path):
 
 @pytest.fixture
 def sheet(tmp_path, monkeypatch):
-    def look(case_id, row, folder, protocol, out, known):
+    def look(case_id, row, folder, protocol, out, known, features):
         decision = "review" if case_id == "b" else "accept"
         return {"case_id": case_id, "decision": decision, "prefilled": decision, "key": "k", "registration": "accepted"}
 
@@ -86,18 +86,20 @@ def test_quality_says_what_to_do_next(sheet, capsys):
     assert str(out / "quality.csv") in printed
 
 
-def test_rejected_cases_are_those_of_the_sheet(sheet):
+def test_decisions_are_those_of_the_sheet(sheet):
     cohort, out = sheet
     study_commands.quality(options(lambda p: cli_study.add_quality(p, int), cohort, "-o", out))
-    assert study_commands.rejected_cases(None, cohort) == {}
+    assert study_commands.quality_decisions(None, cohort) == ({}, ())
     text = (out / "quality.csv").read_text(encoding="utf-8")
     (out / "quality.csv").write_text(text.replace("c,accept,", "c,reject,moved"), encoding="utf-8")
     given = options(cli_study.add_quality_option, "--quality", out / "quality.csv").quality
-    assert study_commands.rejected_cases(given, cohort) == {"c": "rejected in the quality sheet: moved"}
+    assert study_commands.quality_decisions(given, cohort) == ({"c": "rejected in the quality sheet: moved"}, ("b",))
+    assert study_commands.undecided_line(("b",)) == "Undecided in the quality sheet and used as if accepted: 1 cases (b)\n"
+    assert study_commands.undecided_line(()) == ""
     table = pd.read_csv(cohort)
     table[table["case_id"] != "c"].to_csv(cohort, index=False)
     with pytest.raises(CohortError, match="names a case that the cohort does not have"):
-        study_commands.rejected_cases(given, cohort)
+        study_commands.quality_decisions(given, cohort)
 
 
 def test_reader2_prints_shares_and_what_few_cases_mean(tmp_path, monkeypatch, capsys):

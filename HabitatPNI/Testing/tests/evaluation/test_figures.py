@@ -76,10 +76,8 @@ DRAWN: dict[str, Callable[..., Any]] = {
     "decision": lambda **k: decision_curve_figure(Y, MODELS, **k),
     "impact": lambda **k: clinical_impact_figure(Y, A, **k),
     "ch": lambda outcome, **k: calinski_harabasz_figure(KS, CH, used_k=3, **k),
-    "path": lambda **k: lasso_path_figure(LAMBDAS, PATH, Y, lambda_min=LAMBDAS[18], **k),
-    "deviance": lambda **k: lasso_deviance_figure(
-        LAMBDAS, DEVIANCE, DEVIANCE / 10, (PATH != 0).sum(axis=1), Y, lambda_min=LAMBDAS[18], **k
-    ),
+    "path": lambda **k: lasso_path_figure(LAMBDAS, PATH, Y, penalty=LAMBDAS[18], **k),
+    "deviance": lambda **k: lasso_deviance_figure(LAMBDAS, DEVIANCE, DEVIANCE / 10, (PATH != 0).sum(axis=1), Y, penalty=LAMBDAS[18], **k),
     "heat map": lambda **k: heat_map_figure(FEATURES, NAMES, Y, A, **k),
     "waterfall": lambda **k: waterfall_figure(Y, A, cut_off=0.4, **k),
     "confusion": lambda **k: confusion_figure({name: confusion_metrics(Y, p > 0.4) for name, p in MODELS.items()}, **k),
@@ -225,7 +223,7 @@ def test_calinski_harabasz_shows_median_quartiles_and_the_best_of_every_case():
 
 
 def test_lasso_path_marks_the_penalty_and_the_features_kept():
-    axes = lasso_path_figure(LAMBDAS, PATH, Y, lambda_min=LAMBDAS[18]).axes[0]
+    axes = lasso_path_figure(LAMBDAS, PATH, Y, penalty=LAMBDAS[18]).axes[0]
     curves = [line for line in axes.lines if len(line.get_xdata()) == 30]
     assert sorted(line.get_ydata()[-1] for line in curves) == pytest.approx(sorted(PATH[-1]))
     assert axes.texts[0].get_text() == f"\u03bb min, {(PATH[18] != 0).sum()} features"
@@ -234,10 +232,16 @@ def test_lasso_path_marks_the_penalty_and_the_features_kept():
     assert [t.get_text() for t in top.get_xticklabels()][:: len(top.get_xticks()) - 1] == ["3", "0"]
 
 
+def test_lasso_figures_name_the_rule_of_the_penalty():
+    kept = (PATH != 0).sum(axis=1)
+    for rule in ("min", "1se"):
+        path = lasso_path_figure(LAMBDAS, PATH, Y, penalty=LAMBDAS[10], rule=rule).axes[0]
+        deviance = lasso_deviance_figure(LAMBDAS, DEVIANCE, DEVIANCE / 10, kept, Y, penalty=LAMBDAS[10], rule=rule).axes[0]
+        assert path.texts[0].get_text() == deviance.texts[0].get_text() == f"\u03bb {rule}, {kept[10]} features"
+
+
 def test_lasso_deviance_with_its_standard_error():
-    axes = lasso_deviance_figure(LAMBDAS, DEVIANCE, DEVIANCE / 10, (PATH != 0).sum(axis=1), Y, lambda_min=LAMBDAS[DEVIANCE.argmin()]).axes[
-        0
-    ]
+    axes = lasso_deviance_figure(LAMBDAS, DEVIANCE, DEVIANCE / 10, (PATH != 0).sum(axis=1), Y, penalty=LAMBDAS[DEVIANCE.argmin()]).axes[0]
     dots, _, (bars,) = axes.containers[0].lines
     assert dots.get_ydata().tolist() == DEVIANCE.tolist()
     assert [bar[:, 1].tolist() for bar in bars.get_segments()] == [pytest.approx([d * 0.9, d * 1.1]) for d in DEVIANCE]
@@ -329,10 +333,10 @@ def test_forest_has_a_row_and_whiskers_for_every_estimate():
         (lambda: calinski_harabasz_figure(KS, CH[:, :3], used_k=3), "5 columns are needed"),
         (lambda: calinski_harabasz_figure(KS, CH, used_k=9), "9 habitats were not tried"),
         (lambda: calinski_harabasz_figure(KS, CH[1], used_k=3), "No case has a Calinski-Harabasz index at k = 5"),
-        (lambda: lasso_path_figure(LAMBDAS, PATH[:5], Y, lambda_min=0.01), "do not fit 30 penalties"),
-        (lambda: lasso_path_figure(LAMBDAS, PATH, Y, lambda_min=1), "chosen penalty 1 lies outside the path"),
-        (lambda: lasso_deviance_figure(LAMBDAS, DEVIANCE[:3], DEVIANCE, DEVIANCE, Y, lambda_min=0.01), "Deviance has 3 values where 30"),
-        (lambda: lasso_path_figure([0.1, 0], PATH[:2], Y, lambda_min=0.1), "at least 2 above 0"),
+        (lambda: lasso_path_figure(LAMBDAS, PATH[:5], Y, penalty=0.01), "do not fit 30 penalties"),
+        (lambda: lasso_path_figure(LAMBDAS, PATH, Y, penalty=1), "chosen penalty 1 lies outside the path"),
+        (lambda: lasso_deviance_figure(LAMBDAS, DEVIANCE[:3], DEVIANCE, DEVIANCE, Y, penalty=0.01), "Deviance has 3 values where 30"),
+        (lambda: lasso_path_figure([0.1, 0], PATH[:2], Y, penalty=0.1), "at least 2 above 0"),
         (lambda: heat_map_figure(FEATURES, NAMES[:2], Y, A), r"shape \(60, 6\) do not fit 60 patients and 2 names"),
         (lambda: heat_map_figure(np.zeros((60, 101)), ["f"] * 101, Y, A), "101 features cannot be read"),
         (lambda: heat_map_figure(np.where(FEATURES > 5, np.nan, FEATURES), NAMES, Y, A), "Feature tumour__adc.* is missing in"),

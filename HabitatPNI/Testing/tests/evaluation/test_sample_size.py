@@ -55,6 +55,7 @@ def test_events_per_parameter_warn_below_10():
     few = events_per_parameter(34, 139, 24576)
     assert few.ratio == pytest.approx(34 / 24576)
     assert few.warning.startswith("34 patients of the rarer outcome for 24576 candidate parameters are 0.0014 for each, fewer than 10")
+    assert few.warning.endswith("expect optimism, shrink the coefficients and trust nested and held-out figures")
     assert events_per_parameter(200, 30, 3).warning == ""
     assert events_per_parameter(200, 30, 3).events == 30
 

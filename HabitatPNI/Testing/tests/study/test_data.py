@@ -37,6 +37,14 @@ def test_failed_and_rejected_cases_are_left_out_with_their_reason(make_study):
     assert not {"p7", "p8", "p9"} & set(data.rows("training"))
 
 
+def test_cases_without_a_decision_are_used_and_kept_in_mind(make_study):
+    whole = make_study()
+    data = study_data(whole.cohort, whole.extraction, {"p9": "motion"}, ("p11", "p9", "p10"))
+    assert data.undecided == ("p10", "p11")
+    assert {"p10", "p11"} <= set(data.cohort.index)
+    assert study_data(whole.cohort, whole.extraction).undecided == ()
+
+
 def test_the_order_of_the_features_does_not_matter(make_study):
     whole = make_study()
     turned = dataclasses.replace(whole.extraction, features=whole.extraction.features.iloc[::-1])

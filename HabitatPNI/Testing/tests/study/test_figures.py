@@ -152,7 +152,17 @@ def test_signatures_are_drawn_on_the_cases_that_have_the_region(small_study, fit
         assert y.tolist() == small_study.y[expected.index].tolist()
     for region, ((_, path, _), kwargs) in zip(REGIONS, recorded["lasso_path_figure"], strict=True):
         assert path is fitted.signatures[region].path_
-        assert kwargs["lambda_min"] == fitted.signatures[region].lambda_
+        assert kwargs["penalty"] == fitted.signatures[region].lambda_
+
+
+@pytest.mark.parametrize(("rule", "words"), [("min", "(lowest deviance)"), ("1se", "(largest within one standard error of")])
+def test_lasso_figures_are_told_the_rule_of_the_protocol(small_study, fitted, recorded, monkeypatch, rule, words):
+    for signature in fitted.signatures.values():
+        monkeypatch.setattr(signature, "rule", rule)
+    drawn = study_figures(small_study, fitted)
+    for name in ("lasso_path_figure", "lasso_deviance_figure"):
+        assert [kwargs["rule"] for _, kwargs in recorded[name]] == [rule] * len(REGIONS)
+    assert words in drawn["lasso_deviance_tumour"].caption
 
 
 def test_points_of_the_nomogram_give_the_model_again(small_study, fitted, recorded):

@@ -151,6 +151,7 @@ def test_the_study_uses_them_in_the_folds_of_its_first_repeat(extraction, make_s
     plan = StudyPlan(folds=3, repeats=2, habitat_repeats=1, bootstrap=3, permutations=2, learning_sizes=0)
     found = run_honesty(data, plan, tmp_path)
     assert learned == [16, 16, 16]
+    assert found.no_nested_habitats == ""
     assert found.nested_habitats["combined"].fold_aucs.shape == (1, 3)
     np.testing.assert_array_equal(found.nested_habitats["combined"].fold_of[0], found.nested["combined"].fold_of[0])
     # centroids as before: the same features, so the same fits

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from HabitatPNILib.errors import CohortError
+from HabitatPNILib.evaluation.discrimination import auc
 from HabitatPNILib.evaluation.optimism import bootstrap_fits
-from HabitatPNILib.evaluation.resampling import auc
 from HabitatPNILib.protocol import Protocol
 from HabitatPNILib.study.data import study_data
 from HabitatPNILib.study.fits import FitBook, Learnable
@@ -44,6 +44,15 @@ def test_on_noise_apparent_figures_shine_and_nested_ones_say_one_half(noise, qui
     assert found.leak.planted.flagged
     np.testing.assert_array_equal(found.leak.pipeline.aucs, found.permutation.permuted)
     assert found.nested_habitats is None
+    assert found.no_nested_habitats.startswith("the extraction names no prepared volumes")
+
+
+def test_why_habitats_stay_outside_the_folds_is_kept(noise, quick_pipeline, tmp_path):
+    plan = dataclasses.replace(PLAN, repeats=1, bootstrap=2, permutations=2, learning_sizes=0)
+    alone = dataclasses.replace(noise, extraction=dataclasses.replace(noise.extraction, centroids=None))
+    assert run_honesty(alone, plan, tmp_path).no_nested_habitats.startswith("every patient is clustered alone")
+    left_out = dataclasses.replace(plan, habitat_repeats=0)
+    assert run_honesty(noise, left_out, tmp_path).no_nested_habitats == "the plan leaves it out (0 habitat repeats)"
 
 
 def test_on_signal_nested_figures_lie_below_apparent_ones_and_near_the_truth(make_study, quick_pipeline, tmp_path):

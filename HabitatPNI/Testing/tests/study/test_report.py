@@ -213,6 +213,28 @@ def test_limitations_come_from_the_data(summary):
     assert any("age 1.9 %" in p for p in points)
 
 
+def test_what_nobody_has_decided_is_a_limitation(summary):
+    data = dataclasses.replace(summary.data, undecided=("p1", "p2", "p3"))
+    text = " ".join(limitations(dataclasses.replace(summary, data=data)))
+    assert "Nobody has decided on 3 of the 160 cases used" in text
+    assert "Nobody has decided" not in " ".join(limitations(summary))
+
+
+def test_habitats_that_stay_outside_the_folds_are_explained(summary):
+    reason = "the extraction names no prepared volumes"
+    told = dataclasses.replace(summary, honesty=dataclasses.replace(summary.honesty, no_nested_habitats=reason))
+    assert f"(learning them inside each fold was not done: {reason})" in " ".join(limitations(told))
+    assert f"Habitats were not learned inside the folds: {reason}." in " ".join(methods(told))
+    assert "not learned inside the folds" not in " ".join(methods(summary))
+
+
+def test_the_corrected_slope_is_called_what_it_is(summary):
+    words = "optimism-corrected by the median"
+    assert f"the calibration slope is {words} over the samples, not by Harrell's mean" in " ".join(methods(summary))
+    page = study_report_html(summary, study_tables(summary.data, summary.scores.fitted, summary.honesty), {})
+    assert f"Training, {words}" in page
+
+
 def test_the_report_is_one_offline_file_in_order(summary):
     tables = study_tables(summary.data, summary.scores.fitted, summary.honesty)
     figures = {n: figure(n) for n in ("roc_external", "nomogram", "decision_curve_external", "heat_map_tumour")}

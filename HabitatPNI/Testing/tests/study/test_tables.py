@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import math
 from types import SimpleNamespace
@@ -358,7 +359,29 @@ def test_every_estimate_stands_side_by_side(tables):
     assert truth[["nested", "external_gap"]].isna().all()
     assert truth["external"] == row_of(tables["performance"], split="external", model="true_probability")["auc"]
     assert "3 \u00d7 2 folds" in tables["honesty"].note
-    assert row_of(tables["calibration"], cohort="Training, optimism-corrected")["slope"] == 0.7
+    assert row_of(tables["calibration"], cohort="Training, optimism-corrected by the median")["slope"] == 0.7
+    assert "Training, optimism-corrected by the median" in tables["calibration"].csv
+    assert "less the median, over 4 bootstrap samples" in tables["calibration"].note
+    assert "not Harrell's mean" in tables["calibration"].note
+
+
+def test_one_advice_where_features_outnumber_patients(tables):
+    for name in ("honesty", "sample_size"):
+        assert "trust nested and held-out figures." in tables[name].note
+        assert "optimism-corrected figures only" not in tables[name].note
+
+
+def test_habitats_that_were_not_learned_inside_the_folds_are_explained(small_study, fitted, honesty):
+    assert "was not done" not in study_tables(small_study, fitted, honesty)["honesty"].note
+    without = SimpleNamespace(**{**vars(honesty), "nested_habitats": None, "no_nested_habitats": "the plan leaves it out"})
+    note = study_tables(small_study, fitted, without)["honesty"].note
+    assert "Nested CV with habitats learned inside each fold was not done: the plan leaves it out." in note
+
+
+def test_cases_without_a_decision_are_counted_in_the_flow(small_study, fitted):
+    flow = study_tables(dataclasses.replace(small_study, undecided=("p1", "p2")), fitted)["cohort_flow"]
+    assert flow.note.endswith("Analysed without a decision in the quality sheet (review, or none): 2.")
+    assert "without a decision" not in study_tables(small_study, fitted)["cohort_flow"].note
 
 
 def test_without_resampling_its_columns_are_left_out(small_study, fitted):
