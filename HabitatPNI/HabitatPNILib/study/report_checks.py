@@ -108,8 +108,9 @@ def _permutation(test: PermutationTest) -> Check:
     if test.p < _CHANCE:
         return Check(name, Verdict.PASSED, f"The true labels do better than chance. {text}")
     least = 1 / (1 + len(test.permuted))
-    few = f" With so few shuffles p cannot fall below {least:.3f}." if least >= _CHANCE else ""
-    return Check(name, Verdict.ATTENTION, f"The true labels do not do better than chance. {text}{few}")
+    if least >= _CHANCE:
+        return Check(name, Verdict.ATTENTION, f"Too few shuffles to tell: p cannot fall below {least:.3f}. {text}")
+    return Check(name, Verdict.ATTENTION, f"The true labels do not do better than chance. {text}")
 
 
 def controls_table(controls: Sequence[ControlResult], summary: Summary) -> StudyTable | None:
