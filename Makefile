@@ -54,6 +54,7 @@ FLASH ?=
 bench-texture: $(READY)
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[radiomics]'
 	$(BIN)/python benchmarks/texture.py $(if $(FLASH),--flash $(FLASH))
+	$(BIN)/python benchmarks/texture_habitats.py
 
 # The module's panel in a window on a desktop without 3D Slicer, and the README's pictures of it.
 panel: $(READY)

@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import platform
 import subprocess
 import sys
 import tempfile
@@ -33,6 +34,7 @@ PROGRAMS = {
     "pyradiomics-100": "pyradiomics, voxelBatch 100",
     "flash": "flash-radiomics",
 }
+COLOURS = {"engine": "#0072B2", "pyradiomics-1000": "#D55E00", "pyradiomics-100": "#E69F00", "flash": "#7F7F7F"}
 COLUMNS = (
     "voxels",
     "kernel",
@@ -40,7 +42,7 @@ COLUMNS = (
     "wall s",
     "CPU s",
     "peak MB",
-    "us a voxel",
+    "CPU us a voxel",
     "wall / engine",
     "CPU / engine",
     "largest difference",
@@ -97,7 +99,7 @@ def extractor(program: str, in_plane: bool, names: list[str], threads: int) -> C
 def resident(kind: str) -> float:
     """Resident memory of this process in MB now (VmRSS) or at its peak (VmHWM); Linux only, else NaN."""
     try:
-        lines = Path("/proc/self/status").read_text().splitlines()
+        lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
     except OSError:
         return float("nan")
     return next(int(line.split()[1]) for line in lines if line.startswith(kind)) / 1024
@@ -118,7 +120,7 @@ def child(request: dict) -> None:
     extract(image, sphere(image, 20))
     first = time.perf_counter() - began
     if os.path.exists("/proc/self/clear_refs"):
-        Path("/proc/self/clear_refs").write_text("5")
+        Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")
     before, cpu, wall = resident("VmRSS"), time.process_time(), time.perf_counter()
     values = extract(image, roi)
     figures = {"wall": time.perf_counter() - wall, "cpu": time.process_time() - cpu, "memory": resident("VmHWM") - before, "first": first}
@@ -130,7 +132,7 @@ def run(interpreter: str, request: dict) -> dict:
     """A child process's figures. ``-P`` keeps this folder's ``statistics.py`` from hiding the standard library's."""
     threads = {name: str(request["threads"]) for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
     command = [interpreter, "-P", __file__, "--child", json.dumps(request)]
-    answer = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **threads}, check=False)
+    answer = subprocess.run(command, capture_output=True, encoding="utf-8", env={**os.environ, **threads}, check=False)
     for line in answer.stdout.splitlines():
         if line.startswith("FIGURES "):
             return json.loads(line.removeprefix("FIGURES "))
@@ -148,8 +150,8 @@ def largest_differences(values: np.ndarray, truth: np.ndarray) -> np.ndarray:
 
 def measure(
     image: str, voxels: int, in_plane: bool, options: argparse.Namespace, names: list[str], folder: Path
-) -> tuple[list[str], np.ndarray]:
-    """Table rows of one region and mode, and the engine's largest difference of each feature."""
+) -> tuple[list[str], np.ndarray, dict[str, float]]:
+    """Table rows of one region and mode, the engine's largest difference of each feature, and processor time in us a voxel by program."""
     programs = [p for p in PROGRAMS if p != "flash" or options.flash]
     figures: dict[str, list[dict]] = {program: [] for program in programs}
     for _ in range(options.repeats):
@@ -179,14 +181,56 @@ def measure(
             f"{m['wall']:.2f}",
             f"{m['cpu']:.2f}",
             f"{m['memory']:.0f}",
-            f"{1e6 * m['wall'] / voxels:.0f}",
+            f"{1e6 * m['cpu'] / voxels:.0f}",
             f"{m['wall'] / median['engine']['wall']:.1f}",
             f"{m['cpu'] / median['engine']['cpu']:.1f}",
             f"{differences[worst]:.1e} ({names[worst].removeprefix('original_')})",
             str(np.count_nonzero(differences > 1e-9)),
         ]
         rows.append(f"| {' | '.join(cells)} |")
-    return rows, largest_differences(np.load(folder / "engine.npy"), truth)
+    cost = {program: 1e6 * m["cpu"] / voxels for program, m in median.items()}
+    return rows, largest_differences(np.load(folder / "engine.npy"), truth), cost
+
+
+def versions(flash: str | None) -> str:
+    """Machine and versions in one line."""
+    from importlib.metadata import version
+
+    names = ("numpy", "numba", "SimpleITK", "pyradiomics-bhklab")
+    said = [f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores", f"Python {platform.python_version()}"]
+    said += [f"{name} {version(name)}" for name in names]
+    if flash:
+        ask = "from importlib.metadata import version; print(version('flash-radiomics'))"
+        said.append(
+            "flash-radiomics " + subprocess.run([flash, "-c", ask], capture_output=True, encoding="utf-8", check=True).stdout.strip()
+        )
+    return ", ".join(said)
+
+
+def draw(costs: dict[tuple[str, int], dict[str, float]], path: Path) -> None:
+    """Processor time a voxel of every program, one panel a kernel, on a logarithmic scale."""
+    from matplotlib.figure import Figure
+
+    figure = Figure((8.5, 3.6), layout="constrained", dpi=150)
+    kernels = list(dict.fromkeys(kernel for kernel, _ in costs))
+    for axes, kernel in zip(np.atleast_1d(figure.subplots(1, len(kernels), sharey=True)), kernels, strict=True):
+        sizes = [voxels for k, voxels in costs if k == kernel]
+        programs = list(costs[kernel, sizes[0]])
+        width = 0.8 / len(programs)
+        for i, program in enumerate(programs):
+            places = np.arange(len(sizes)) + (i - (len(programs) - 1) / 2) * width
+            heights = [costs[kernel, voxels][program] for voxels in sizes]
+            bars = axes.bar(places, heights, width, label=PROGRAMS[program], color=COLOURS[program])
+            axes.bar_label(bars, [f"{height:,.0f}" for height in heights], fontsize=6, padding=1)
+        axes.set_yscale("log")
+        axes.set_ylim(5, 4e4)
+        axes.set_xticks(range(len(sizes)), [f"{voxels:,}" for voxels in sizes])
+        axes.set_xlabel("voxels of the region")
+        axes.set_title("5 x 5 x 5 voxels" if kernel == "3D" else "5 x 5 voxels of a slice", fontsize=9)
+        axes.spines[["top", "right"]].set_visible(False)
+    figure.axes[0].set_ylabel("processor time, us a voxel")
+    figure.axes[0].legend(fontsize=6.5, ncols=2, loc="upper left", frameon=False)
+    figure.savefig(path)
 
 
 def main() -> None:
@@ -197,6 +241,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--flash", help="Python interpreter that has flash-radiomics and what it needs")
+    parser.add_argument("--plot", type=Path, help="also draw the processor times into this file (PNG, SVG)")
     parser.add_argument("--quick", action="store_true", help="the smallest region, once")
     parser.add_argument("--child", help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -207,15 +252,19 @@ def main() -> None:
         options.voxels, options.repeats = options.voxels[:1], 1
     from HabitatPNILib.features.texture.names import ALL93
 
+    print(f"{versions(options.flash)}; medians of {options.repeats}\n")
     print(f"| {' | '.join(COLUMNS)} |\n|{'---|' * len(COLUMNS)}")
     worst: dict[str, np.ndarray] = {}
+    costs: dict[tuple[str, int], dict[str, float]] = {}
     with tempfile.TemporaryDirectory() as folder:
         for in_plane in (False, True):
             for voxels in options.voxels:
-                rows, differences = measure(options.image, voxels, in_plane, options, list(ALL93), Path(folder))
-                print("\n".join(rows), flush=True)
                 key = "in-plane" if in_plane else "3D"
+                rows, differences, costs[key, voxels] = measure(options.image, voxels, in_plane, options, list(ALL93), Path(folder))
+                print("\n".join(rows), flush=True)
                 worst[key] = np.maximum(worst.get(key, 0), differences)
+    if options.plot:
+        draw(costs, options.plot)
     print("\n| feature | largest relative difference, 3D | in-plane |\n|---|---|---|")
     for i, name in enumerate(ALL93):
         print(f"| {name} | {worst['3D'][i]:.1e} | {worst['in-plane'][i]:.1e} |")

@@ -24,7 +24,7 @@ from .report.montage import Slices, habitat_montage, registration_check, whole_f
 if TYPE_CHECKING:
     from .imaging.registration import Registration
 
-_DISPLAYED = ("t2w", "dwi", "adc")
+_DISPLAYED = ("t2w", "dwi", "adc", "t1pv")
 RADSCORE_MEANING = (
     "A radscore is a region's own log odds, made of its image features alone; its bar compares it with the mean of the training patients."
 )

@@ -19,6 +19,7 @@ from .cli_study import (
     add_study,
     add_template,
 )
+from .cli_texture import add_texture
 from .errors import Cancelled, HabitatPNIError
 
 DONE, FAILED, WRONG_INPUT, STOPPED = 0, 1, 2, 130
@@ -29,11 +30,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code: 0 done, 2 wrong input, 130 stopped by the user, 1 a defect of the program."""
     options = _parser().parse_args(arguments)
     try:
-        from . import cli_commands, study_commands
+        from . import cli_commands, study_commands, texture_command
 
         if options.threads:
             cli_commands.limit_threads(options.threads)
-        module = study_commands if hasattr(study_commands, options.run) else cli_commands
+        module = next(m for m in (study_commands, texture_command, cli_commands) if hasattr(m, options.run))
         getattr(module, options.run)(options)
     except HabitatPNIError as error:
         return _fail(str(error), WRONG_INPUT, options.verbose)
@@ -84,6 +85,7 @@ def _parser() -> argparse.ArgumentParser:
     add_reader2(command("reader2", "compare a second reader's outlines through to features and radscores"), _positive)
     add_recalibrate(command("recalibrate", "fit a frozen model to a site's own patients"))
     add_template(command("template", "write an empty cohort table and the dictionary of its columns"))
+    add_texture(command("texture", "write the texture maps of an outlined region, one a feature"), _positive)
     _add_models(command("models", "list, show or verify frozen models, or print a table to fill in"))
     _add_weights(command("weights", "list, download or remove pretrained network weights"))
     return parser
@@ -97,6 +99,7 @@ def _add_demo(parser: argparse.ArgumentParser) -> None:
 
 def _add_predict(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("dicom_folder", nargs="?", type=Path, help="folder of a DICOM study; or give image files with the options below")
+    parser.add_argument("--t1pv", metavar="F", help="portal venous T1W image file, for a model that asks for it")
     for name in ("t2w", "dwi", "adc"):
         text = "image file (NRRD, NIfTI, MHA); with a DICOM folder also a series number, series UID or sub-folder"
         parser.add_argument(f"--{name}", metavar="F", help=text + ("; SERIES:B chooses a b-value" if name == "dwi" else ""))
@@ -104,7 +107,9 @@ def _add_predict(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--b-value", type=float, metavar="B", help="b-value of --dwi in s/mm2, when the file does not say")
     parser.add_argument("--roi", type=Path, metavar="F", help="tumour outline: NRRD, NIfTI, MHA, .seg.nrrd or DICOM SEG")
     parser.add_argument("--roi-segment", metavar="NAME|LABEL|all", help="segment or label to take from the ROI file, or all")
-    parser.add_argument("--roi-on", choices=("t2w", "dwi", "adc"), help="sequence the ROI was drawn on, when its grid does not tell")
+    parser.add_argument(
+        "--roi-on", choices=("t2w", "dwi", "adc", "t1pv"), help="sequence the ROI was drawn on, when its grid does not tell"
+    )
     parser.add_argument(
         "--clinical", type=_assignments, action=_Merge, default={}, metavar="NAME=VALUE,...", help="e.g. age=63,mrt_stage=2,pi_rads=4"
     )

@@ -119,7 +119,8 @@ def train(options: argparse.Namespace) -> None:
 
 def models(options: argparse.Namespace) -> None:
     """List the models, show a card, verify one, or print the header of a cohort table for it."""
-    from .cohort import IMAGE_COLUMNS
+    from .cohort_table import image_columns
+    from .protocol import Protocol
 
     if options.action == "list":
         for folder in installed_models():
@@ -138,7 +139,9 @@ def models(options: argparse.Namespace) -> None:
     if options.action == "show":
         print(model.card)
     elif options.action == "template":
-        print(",".join(("case_id", "centre", "split", "outcome", *IMAGE_COLUMNS, "b_dwi", "b_low_b", *(p.name for p in model.predictors))))
+        images = image_columns(Protocol.from_dict(dict(model.protocol), f"of model {model.name}").sequences)
+        b_values = ("b_dwi", "b_low_b") if "dwi" in images else ()
+        print(",".join(("case_id", "centre", "split", "outcome", *images, *b_values, *(p.name for p in model.predictors))))
         for p in model.predictors:
             values = ", ".join(f"{level.value:g} = {level.label}" for level in p.levels) or f"{p.low:g} to {p.high:g} {p.unit}"
             print(f"# {p.name}: {p.label}, {values}. {p.help}", file=sys.stderr)
@@ -173,7 +176,9 @@ def _read_case(options: argparse.Namespace, model: FrozenModel) -> Case:
     protocol = Protocol.from_dict(dict(model.protocol), f"of model {model.name}")
     if options.dicom_folder is not None:
         from .imaging.dicom import read_dicom_case
+        from .imaging.files import refuse_dicom
 
+        refuse_dicom(protocol.sequences if options.t1pv is None else ("t1pv",), options.case_id)
         if options.low_b is not None or options.b_value is not None:
             raise CaseError("--low-b and --b-value go with image files; in a DICOM folder --dwi SERIES:B chooses a b-value")
         return read_dicom_case(
@@ -190,9 +195,13 @@ def _read_case(options: argparse.Namespace, model: FrozenModel) -> Case:
         )
     from .imaging.files import read_case_files
 
-    images: dict[str, Any] = {name: Path(path) for name in ("t2w", "dwi", "adc", "low_b") if (path := getattr(options, name)) is not None}
+    names = ("t2w", "dwi", "adc", "low_b", "t1pv")
+    images: dict[str, Any] = {name: Path(path) for name in names if (path := getattr(options, name)) is not None}
     if not images and model.imaging is not None:
-        raise CaseError(f"Model {model.name} needs images: give a DICOM folder, or --t2w, --dwi and --adc, and the outline with --roi")
+        *others, last = (f"--{name}" for name in protocol.sequences)
+        listed = f"{', '.join(others)} and {last}" if others else last
+        folder = "" if "t1pv" in protocol.sequences else "a DICOM folder, or "
+        raise CaseError(f"Model {model.name} needs images: give {folder}{listed}, and the outline with --roi")
     return read_case_files(
         **images,
         roi=options.roi,

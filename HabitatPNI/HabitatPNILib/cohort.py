@@ -32,7 +32,7 @@ from .cohort_steps import (
     read_features,
     store_features,
 )
-from .cohort_table import IMAGE_COLUMNS, SPLITS, check_rejected, clinical_columns, read_cohort, require_columns
+from .cohort_table import IMAGE_COLUMNS, SPLITS, check_rejected, clinical_columns, read_cohort, require_columns, require_images
 from .errors import CaseError, CohortError, ModelError, WeightsError
 from .frozen_model import FrozenModel, HabitatCentroids
 from .prepared_store import StoredCase
@@ -179,6 +179,7 @@ def _extract(
     from .features.table import write_feature_table
 
     table = read_cohort(cohort)
+    require_images(table, protocol.sequences, cohort.name)
     check_rejected(table, rejected)
     progress(0.0, "Loading the network")
     sha256 = extractor(protocol.deep).weights_sha256

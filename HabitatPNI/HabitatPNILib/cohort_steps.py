@@ -1,7 +1,7 @@
 """What is done for one case of a cohort, in a process of its own if need be: read, prepare, habitats, deep features.
 
-Public: `load_case`, `prepare_case`, `prepared_before`, `learn_habitats`, `features_of`, `feature_columns`, and the keys under which
-results are kept.
+Public: `load_case`, `prepare_case`, `prepared_before`, `stored_voxels`, `learn_habitats`, `features_of`, `descriptors_of`,
+`feature_columns`, and the keys under which results are kept.
 """
 
 from __future__ import annotations
@@ -18,12 +18,13 @@ import numpy as np
 
 from . import __version__
 from .case import Case
-from .cohort_table import IMAGE_COLUMNS, is_given, is_number
+from .cohort_table import EXAMINATION, image_columns, is_given, is_number
 from .frozen_model import HabitatCentroids
 from .habitat_vectors import HabitatVoxels, habitat_voxels, learn
 from .habitats.clustering import draw_voxels
+from .habitats.descriptors import describe, descriptor_columns
 from .imaging.preprocessing import Preprocessed
-from .preparation import map_habitats, prepare
+from .preparation import HabitatMap, map_habitats, prepare
 from .prepared_store import STORE_FORMAT, StoredCase, image_hashes, load_stored, load_volumes, store_case
 from .protocol import DeepSection, Protocol
 from .storage import write_file
@@ -36,16 +37,22 @@ PREPARED = "prepared"
 
 FEATURE_FORMAT = 1
 """Raise this whenever the deep features of the same volumes change: those kept before are then made anew."""
+VECTOR_FORMAT = 1
+"""Raise this whenever the texture vectors of the same volumes change."""
 
 
 def load_case(case_id: str, row: Mapping[str, Any], folder: Path, protocol: Protocol) -> Case:
     """Case of one row of a cohort table whose paths are relative to `folder`."""
     from .imaging.dicom import read_dicom_case
-    from .imaging.files import read_case_files
+    from .imaging.files import read_case_files, refuse_dicom
 
-    paths: dict[str, Any] = {c: _path(folder, row[c]) for c in IMAGE_COLUMNS if is_given(row.get(c))}
+    columns = image_columns(protocol.sequences, row.get("roi_on"))
+    paths: dict[str, Any] = {c: _path(folder, row[c]) for c in columns if is_given(row.get(c))}
     outline: dict[str, Any] = {c: str(row[c]) for c in ("roi_segment", "roi_on") if is_given(row.get(c))}
-    if is_given(row.get("dicom")):
+    from_folder = is_given(row.get("dicom"))
+    if from_folder:
+        refuse_dicom([name for name in protocol.sequences if name not in paths], case_id)
+    if from_folder and EXAMINATION & set(protocol.sequences):
         dicom = _path(folder, row["dicom"])
         return read_dicom_case(dicom, roi=paths.get("roi"), **outline, diffusion=protocol.diffusion, case_id=case_id)
     b_values = {name: float(row[f"b_{name}"]) for name in ("dwi", "low_b") if is_number(row.get(f"b_{name}"))}
@@ -86,7 +93,7 @@ def prepared_key(row: Mapping[str, Any], folder: Path, protocol: Protocol) -> st
         digest.update(section.model_dump_json().encode())
     options = [str(row.get(c)) for c in ("b_dwi", "b_low_b", "roi_segment", "roi_on")]
     digest.update(repr((protocol.sequences, protocol.fixed, protocol.deep.margin_mm, options)).encode())
-    for column in (*IMAGE_COLUMNS, "dicom"):
+    for column in (*image_columns(protocol.sequences, row.get("roi_on")), "dicom"):
         if is_given(row.get(column)):
             for file in _files(_path(folder, row[column])):
                 digest.update(f"{column} {file.stat().st_size}".encode() + file.read_bytes())
@@ -113,7 +120,7 @@ def pooled_voxels(paths: Iterable[Path], protocol: Protocol) -> HabitatVoxels:
     settings, drawn = protocol.habitats, []
     columns: tuple[str, ...] = ()
     for i, path in enumerate(paths):
-        found = habitat_voxels(load_volumes(path), settings, protocol.sequences)
+        found = stored_voxels(path, load_volumes(path), protocol)
         rows = np.column_stack([found.values, found.reference])
         drawn.append(draw_voxels(rows, settings.voxels_per_patient, settings.seed + i))
         columns = found.columns
@@ -122,7 +129,7 @@ def pooled_voxels(paths: Iterable[Path], protocol: Protocol) -> HabitatVoxels:
 
 
 def features_of(case_id: str, path: Path, protocol: Protocol, centroids: HabitatCentroids | None) -> dict[str, float]:
-    """Deep features of a prepared case by column; NaN in the columns of an absent habitat.
+    """Deep features of a prepared case by column, NaN in the columns of an absent habitat; then its descriptors if asked for.
 
     Parameters
     ----------
@@ -130,13 +137,43 @@ def features_of(case_id: str, path: Path, protocol: Protocol, centroids: Habitat
     path : its prepared volumes
     centroids : cohort-scope habitats; None clusters the case by itself
     """
-    return features_of_volumes(load_volumes(path), protocol, centroids)
+    volumes = load_volumes(path)
+    return features_of_volumes(volumes, protocol, centroids, stored_voxels(path, volumes, protocol))
 
 
-def features_of_volumes(preprocessed: Preprocessed, protocol: Protocol, centroids: HabitatCentroids | None) -> dict[str, float]:
-    """`features_of` of volumes in memory."""
-    regions = map_habitats(preprocessed, protocol.habitats, protocol.sequences, centroids).regions()
-    return dict(extractor(protocol.deep).extract(preprocessed.normalised, regions))
+def features_of_volumes(
+    preprocessed: Preprocessed, protocol: Protocol, centroids: HabitatCentroids | None, voxels: HabitatVoxels | None = None
+) -> dict[str, float]:
+    """`features_of` of volumes in memory; `voxels` are their vectors where they are at hand."""
+    found = map_habitats(preprocessed, protocol.habitats, protocol.sequences, centroids, voxels=voxels)
+    return {**extractor(protocol.deep).extract(preprocessed.normalised, found.regions()), **descriptors_of(found, protocol)}
+
+
+def descriptors_of(found: HabitatMap, protocol: Protocol) -> dict[str, float]:
+    """Descriptors of a habitat map by column; none where the protocol does not ask for them."""
+    return describe(found.labels, protocol.habitats.k) if protocol.habitats.descriptors else {}
+
+
+def stored_voxels(path: Path, volumes: Preprocessed, protocol: Protocol) -> HabitatVoxels:
+    """Voxel vectors of a prepared case; those of texture are kept beside its volumes, since no fold and no draw changes them.
+
+    Parameters
+    ----------
+    path : of the prepared volumes
+    volumes : what it holds
+    """
+    settings = protocol.habitats
+    if settings.texture is None:
+        return habitat_voxels(volumes, settings, protocol.sequences)
+    decisive = settings.model_dump_json(include={"method", "order_by", "supervoxel_mm", "texture"})
+    digest = hashlib.sha256(f"{__version__} {VECTOR_FORMAT} {protocol.sequences} {decisive}".encode()).hexdigest()
+    kept = path.with_name(f"{path.stem}-vectors-{digest[:16]}.npz")
+    with suppress(OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile), np.load(kept, allow_pickle=False) as stored:
+        return HabitatVoxels(stored["values"], tuple(stored["columns"].tolist()), stored["reference"])
+    found = habitat_voxels(volumes, settings, protocol.sequences)
+    arrays: dict[str, Any] = {"values": found.values, "columns": np.array(found.columns), "reference": found.reference}
+    write_file(kept, lambda temporary: np.savez(temporary, **arrays))
+    return found
 
 
 def store_features(case_id: str, path: Path, protocol: Protocol, centroids: HabitatCentroids | None, target: Path) -> None:
@@ -165,12 +202,13 @@ def feature_columns(protocol: Protocol) -> list[str]:
     from .networks.resnet import FEATURE_COUNTS
 
     backbone = protocol.deep.backbone
-    return [
+    deep = [
         column(region, sequence, backbone, f"{i:04d}")
         for region in protocol.regions
         for sequence in protocol.sequences
         for i in range(FEATURE_COUNTS[backbone])
     ]
+    return deep + (descriptor_columns(protocol.habitats.k) if protocol.habitats.descriptors else [])
 
 
 def feature_key(path: Path, protocol: Protocol, centroids: HabitatCentroids | None, weights_sha256: str, what: str = "") -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,11 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-IMAGE_COLUMNS = ("t2w", "dwi", "adc", "low_b", "roi")
+IMAGE_COLUMNS = ("t2w", "dwi", "adc", "low_b", "t1pv", "roi")
+EXAMINATION = frozenset({"t2w", "dwi", "adc", "low_b"})
+"""Sequences of one examination of the prostate: a protocol that names one of them takes all that are there, for its registration."""
+
+_SEQUENCES = frozenset(IMAGE_COLUMNS) - {"low_b", "roi"}
 SPLITS = ("training", "internal", "external")
 SECOND_READER_COLUMNS = ("roi_2", "roi_2_segment", "roi_2_on")
 TEXT_COLUMNS = (
@@ -30,6 +34,7 @@ TEXT_COLUMNS = (
 NUMBER_COLUMNS = ("outcome", "b_dwi", "b_low_b", "true_probability")
 MISSING = frozenset({"", "na", "n/a", "#n/a", "nan", "null"})
 _MAKE = "write one with the columns case_id, split, outcome, t2w, dwi, adc, roi"
+_DICOM = "dicom"
 
 
 def read_cohort(path: Path) -> pd.DataFrame:
@@ -37,8 +42,9 @@ def read_cohort(path: Path) -> pd.DataFrame:
 
     Columns: ``case_id``, ``split`` (training, internal, external), ``outcome`` (0/1), optionally ``centre``, ``patient_id`` (told apart
     from other patients, never shown) and ``reference_standard``; images as paths relative to the table (``t2w``, ``dwi``, ``adc``,
-    ``low_b``, ``roi``; b-values in ``b_dwi``, ``b_low_b``) or a ``dicom`` folder with ``roi``; ``roi_segment`` and ``roi_on`` where the
-    outline needs them; ``roi_2``, ``roi_2_segment``, ``roi_2_on`` for a second reader's outline; every other column is a clinical value.
+    ``low_b``, ``t1pv``, ``roi``; b-values in ``b_dwi``, ``b_low_b``) or a ``dicom`` folder with ``roi``; ``roi_segment`` and ``roi_on``
+    where the outline needs them; ``roi_2``, ``roi_2_segment``, ``roi_2_on`` for a second reader's outline; every other column is a clinical
+    value. Whether the images are those that a protocol needs is for `require_images`.
 
     Commas, semicolons (then with decimal commas) or tabs between the columns; UTF-8 or UTF-16, with or without a byte order mark; any line
     ends. A column of numbers alone is one of floats, an empty cell NaN. Rows in errors are counted as in a spreadsheet: the first case is
@@ -51,9 +57,10 @@ def read_cohort(path: Path) -> pd.DataFrame:
     """
     table = _read_table(path)
     needed = [c for c in ("case_id", "split", "outcome", "roi") if c not in table]
-    if needed or not ({"t2w", "dwi"} <= set(table) or "dicom" in table):
+    if needed or not (_SEQUENCES | {_DICOM}) & set(table):
         there = ", ".join(map(str, table.columns[:30]))
-        raise CohortError(f"{path.name}: columns are missing: {', '.join(needed) or 't2w and dwi, or dicom'} (it has {there})")
+        named = ", ".join(needed) or "the images' (t2w and dwi, t1pv, as the protocol asks), or dicom"
+        raise CohortError(f"{path.name}: columns are missing: {named} (it has {there})")
     refuse(path, "case_id", table.index[table["case_id"].isna()], "is empty", "give every case a name")
     repeated = table["case_id"].duplicated(keep=False)
     if repeated.any():
@@ -67,6 +74,34 @@ def read_cohort(path: Path) -> pd.DataFrame:
             wrong = table[name].map(lambda v: is_given(v) and not is_number(v))
             refuse(path, name, table.index[wrong.astype(bool)], "must be a b-value in s/mm2; it is not")
     return table.assign(outcome=outcome.astype(int)).set_index("case_id")
+
+
+def image_columns(sequences: Iterable[str], roi_on: object = None) -> tuple[str, ...]:
+    """Columns of images and outline that a protocol with these sequences reads, in the table's order.
+
+    Parameters
+    ----------
+    roi_on : the sequence that a case's outline was drawn on, if its row says so
+    """
+    named = set(sequences)
+    wanted = named | {str(roi_on), "roi"} | (EXAMINATION if named & EXAMINATION else set())
+    return tuple(name for name in IMAGE_COLUMNS if name in wanted)
+
+
+def require_images(table: pd.DataFrame, sequences: Iterable[str], file: str) -> None:
+    """Refuse a cohort table without a column for what a protocol needs: every sequence (an ADC map may be computed), or ``dicom``.
+
+    Raises
+    ------
+    CohortError
+        naming the columns
+    """
+    missing = [name for name in sequences if name != "adc" and name not in table]
+    by_dicom = EXAMINATION.issuperset(missing)
+    if missing and not (by_dicom and _DICOM in table):
+        there = ", ".join(map(str, (table.index.name, *table.columns[:30])))
+        named = " and ".join(missing) + (", or dicom" if by_dicom else "")
+        raise CohortError(f"{file}: columns are missing: {named}; the protocol needs them (it has {there})")
 
 
 def clinical_columns(table: pd.DataFrame) -> list[str]:

@@ -20,7 +20,7 @@ from .imaging.preprocessing import Preprocessed
 from .progress import Progress, no_progress, part
 from .protocol import HabitatSection, TextureSection
 
-_MIXTURE_PCA = 0.95
+MIXTURE_PCA = 0.95
 """Share of the variance that a mixture of texture vectors keeps where the protocol names none: its covariances need few axes."""
 
 
@@ -86,7 +86,7 @@ def learn(settings: HabitatSection, voxels: HabitatVoxels, progress: Progress = 
         return HabitatClusterer(settings.k, columns, settings.order_by, settings.seed).fit(voxels.values).centroids_
     pca = texture.pca if texture else None
     if texture is not None and settings.method == "gmm":
-        pca = pca or _MIXTURE_PCA
+        pca = pca or MIXTURE_PCA
     estimator = MixtureHabitats if settings.method == "gmm" else KMeansHabitats
     return (
         estimator(

@@ -15,7 +15,17 @@ from .colours import habitat_rgb
 from .errors import OutputError
 from .storage import output_folder, write_file, write_text
 
-EVERY_OUTPUT = ("analysis.json", "report.html", "t2w.nrrd", "dwi.nrrd", "adc.nrrd", "roi.nrrd", "habitats.seg.nrrd", "scene.mrb")
+EVERY_OUTPUT = (
+    "analysis.json",
+    "report.html",
+    "t2w.nrrd",
+    "dwi.nrrd",
+    "adc.nrrd",
+    "t1pv.nrrd",
+    "roi.nrrd",
+    "habitats.seg.nrrd",
+    "scene.mrb",
+)
 SceneWriter = Callable[[Analysis, Path], None]
 
 

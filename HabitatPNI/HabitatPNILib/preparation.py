@@ -123,16 +123,23 @@ def map_habitats(
     sequences: tuple[str, ...],
     frozen: HabitatCentroids | None,
     progress: Progress = no_progress,
+    voxels: HabitatVoxels | None = None,
 ) -> HabitatMap:
     """Habitats of a prepared case: by the frozen centroids (cohort scope), or clustered from its own voxels (case scope).
+
+    Parameters
+    ----------
+    voxels : the case's vectors by the same settings where they are at hand, so that texture need not be computed again
 
     Raises
     ------
     CaseError
         when there are too few distinct voxels, no texture can be computed, or the centroids need features that the protocol lacks
     """
-    voxels = habitat_voxels(preprocessed, settings, sequences, part(progress, 0.0, 0.8))
-    centroids = frozen or learn(settings, voxels, part(progress, 0.8, 1.0))
+    if voxels is None:
+        voxels = habitat_voxels(preprocessed, settings, sequences, part(progress, 0.0, 0.8))
+        progress = part(progress, 0.8, 1.0)
+    centroids = frozen or learn(settings, voxels, progress)
     labels = labels_of(voxels, centroids)
     inside = preprocessed.roi_array
     volume = np.zeros(inside.shape, np.uint8)

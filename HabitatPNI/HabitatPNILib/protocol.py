@@ -125,6 +125,7 @@ class HabitatSection(Section):
     min_voxels: int = Field(8, ge=1, description="a habitat with fewer voxels counts as absent")
     seed: int = 7
     supervoxel_mm: float = Field(5.0, gt=0, description="edge of a supervoxel (method slic)")
+    descriptors: bool = Field(False, description="whether the map's descriptors are columns of the FeatureTable; no radscore takes them")
     texture: TextureSection | None = Field(None, description="none: the sequences' intensities are the vectors")
 
     @model_validator(mode="after")
@@ -136,7 +137,7 @@ class HabitatSection(Section):
     @model_serializer(mode="wrap")
     def _as_before(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Without the later keys where they are at their defaults: texts that name what was kept before stay as they were."""
-        later = ("method", "supervoxel_mm", "texture")
+        later = ("method", "supervoxel_mm", "texture", "descriptors")
         return {k: v for k, v in write(self).items() if k not in later or getattr(self, k) != type(self).model_fields[k].default}
 
 

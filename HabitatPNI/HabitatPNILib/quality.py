@@ -19,7 +19,7 @@ from . import RESEARCH_USE_ONLY
 from .case import DIFFUSION, SEQUENCE_LABELS, Case
 from .cohort_run import Failed, run_cases
 from .cohort_steps import PREPARED, load_case, prepared_before, prepared_key
-from .cohort_table import read_cohort
+from .cohort_table import read_cohort, require_images
 from .csv_rows import number_of, read_rows, refuse
 from .geometry import isotropic_grid
 from .preparation import Prepared, prepare
@@ -88,6 +88,7 @@ def check_quality(
         when a file cannot be written
     """
     table = read_cohort(cohort)
+    require_images(table, protocol.sequences, cohort.name)
     earlier, extra = _earlier(out / SHEET, [str(c) for c in table.index])
     known = {case: row["key"] for case, row in earlier.items() if row["key"] and (out / row["montage"]).is_file()}
     tasks = [

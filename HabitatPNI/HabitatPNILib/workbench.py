@@ -20,35 +20,26 @@ import SimpleITK as sitk
 
 from .analysis import Analysis, analyse, load_extractor
 from .case import SEQUENCE_LABELS, Case
-from .errors import CaseError, ModelError, RequestError
+from .errors import CaseError, ModelError
 from .frozen_model import FrozenModel, load_model
 from .geometry import isotropic_grid
-from .imaging.assembly import case_from_outline
+from .habitat_vectors import HabitatVoxels, habitat_voxels
 from .imaging.registration import Registration
-from .imaging.roi import ALL, read_roi
-from .imaging.volume_io import read_image
 from .outputs import write_image
-from .preparation import Prepared, align, habitat_summaries, habitat_validity, map_habitats, prepare
+from .own_habitats import cluster, own_protocol
+from .preparation import Prepared, align, habitat_summaries, prepare
 from .progress import Progress, no_progress, part
-from .protocol import DiffusionSection, Protocol
+from .protocol import Protocol
 from .storage import write_file, write_text
+from .worker_case import check_description, read_case
 
 if TYPE_CHECKING:
     from .features.deep import DeepExtractor
 
-REGISTRATIONS, PREPARED, ANALYSES = 16, 2, 2
-"""How many of each are remembered; a prepared case takes about 100 MB."""
+REGISTRATIONS, PREPARED, ANALYSES, TEXTURES = 16, 2, 2, 2
+"""How many of each are remembered; a prepared case takes about 100 MB, texture of 10,000 voxels about 20 MB."""
 
 _ANALYSED = "analysed_"  # so that a folder which holds the inputs too keeps them
-
-_CASE_FIELDS: dict[str, tuple[type, ...]] = {
-    "case_id": (str, int),
-    "images": (Mapping,),
-    "mask": (str, type(None)),
-    "drawn_on": (str, type(None)),
-    "b_values": (Mapping, type(None)),
-    "phantom": (str, type(None)),
-}
 
 Value = TypeVar("Value")
 
@@ -83,6 +74,7 @@ class Workbench:
         self._registrations: _Kept[Registration] = _Kept(REGISTRATIONS)
         self._prepared: _Kept[Prepared] = _Kept(PREPARED)
         self._analyses: _Kept[Analysis] = _Kept(ANALYSES)
+        self._textures: _Kept[HabitatVoxels] = _Kept(TEXTURES)
 
     def warm(self, model: str, device: str = "cpu", progress: Progress = no_progress) -> dict[str, Any]:
         """Load what the first analysis would wait for: packages, and a combined model's network."""
@@ -120,7 +112,7 @@ class Workbench:
         """Register a case without preparing it, and write what lets a person judge the registration."""
         loaded = load_model(model)
         protocol = _protocol(loaded)
-        _check_description(case)
+        check_description(case)
         taken = read_case({**case, "mask": None}, {}, protocol.diffusion)
         missing = [SEQUENCE_LABELS[name] for name in protocol.sequences if name not in taken.images]
         if missing:
@@ -147,21 +139,24 @@ class Workbench:
         }
 
     def habitats(
-        self, case: Mapping[str, Any], model: str, folder: str, k: int | None = None, progress: Progress = no_progress
+        self,
+        case: Mapping[str, Any],
+        model: str,
+        folder: str,
+        k: int | str | None = None,
+        vectors: str | None = None,
+        progress: Progress = no_progress,
     ) -> dict[str, Any]:
-        """Find a case's habitats: the model's, or k clustered from this case alone."""
+        """Find a case's habitats: the model's, or another number or habitats of other vectors, clustered from this case alone."""
         loaded = load_model(model)
-        protocol = _protocol(loaded)
-        frozen = loaded.imaging.habitats if loaded.imaging is not None and k is None else None
-        if k is not None:
-            values = protocol.to_dict()
-            protocol = Protocol.from_dict({**values, "habitats": {**values["habitats"], "k": k}}, f"with {k} habitats")
+        protocol = own_protocol(_protocol(loaded), k, vectors)
+        from_model = k is None and vectors is None
+        frozen = loaded.imaging.habitats if loaded.imaging is not None and from_model else None
         taken = read_case(case, {}, protocol.diffusion)
-        prepared = self._prepare(taken, protocol, part(progress, 0.0, 0.75))
-        progress(0.75, "Habitats")
-        found = map_habitats(prepared.preprocessed, protocol.habitats, protocol.sequences, frozen, part(progress, 0.75, 0.85))
-        validity = part(progress, 0.85, 0.95)
-        curve = habitat_validity(prepared.preprocessed, protocol.habitats, found.centroids, validity, found.voxels)
+        half = 0.5 if protocol.habitats.texture else 0.75
+        prepared = self._prepare(taken, protocol, part(progress, 0.0, half))
+        voxels = self._habitat_voxels(taken, prepared, protocol, part(progress, half, 0.75))
+        found, curve = cluster(prepared.preprocessed, protocol, voxels, frozen, k, part(progress, 0.75, 0.95))
         fewer = f"(fewer than {protocol.habitats.min_voxels} voxels)"
         absent = [f"Habitat {label} is absent in this case {fewer}" for label in found.absent]
         progress(0.95, "Writing the images")
@@ -174,7 +169,8 @@ class Workbench:
         return {
             "case_id": taken.case_id,
             "k": len(found.counts),
-            "from_model": k is None,
+            "vectors": vectors,
+            "from_model": from_model,
             "habitats": [summary.to_dict() for summary in habitat_summaries(prepared, found)],
             "k_curve": vars(curve),
             "registration": prepared.registration.to_dict() if prepared.registration else None,
@@ -279,7 +275,7 @@ class Workbench:
         """`preparation.prepare`, remembering registrations and prepared cases."""
         case.require(protocol.sequences)
         registered_by = _registration_key(case, protocol)
-        key = _key(registered_by, _roi_digest(case), protocol.sequences, protocol.preprocessing.model_dump())
+        key = _prepared_key(case, protocol, registered_by)
         prepared = self._prepared.get(key)
         if prepared is None:
             prepared = prepare(case, protocol, progress, self._registrations.get(registered_by))
@@ -287,6 +283,20 @@ class Workbench:
         if prepared.registration is not None:
             self._registrations.put(registered_by, prepared.registration)
         return prepared
+
+    def _habitat_voxels(self, case: Case, prepared: Prepared, protocol: Protocol, progress: Progress) -> HabitatVoxels:
+        """`habitat_vectors.habitat_voxels`, remembering texture, so that another number of habitats is answered at once."""
+        settings = protocol.habitats
+        key = ""
+        if settings.texture is not None:
+            counted = {"k", "k_range", "min_voxels", "seed"}
+            key = _key(_prepared_key(case, protocol, _registration_key(case, protocol)), settings.model_dump(exclude=counted))
+        voxels = self._textures.get(key)
+        if voxels is None:
+            voxels = habitat_voxels(prepared.preprocessed, settings, protocol.sequences, progress)
+            if key:
+                self._textures.put(key, voxels)
+        return voxels
 
     def _extractor(self, model: FrozenModel, device: str) -> DeepExtractor:
         assert model.imaging is not None
@@ -307,47 +317,6 @@ class Workbench:
         for key in left:
             del self._extractors[key]
         return bool(left)
-
-
-def read_case(description: Mapping[str, Any], clinical: Mapping[str, Any], diffusion: DiffusionSection) -> Case:
-    """Case of the files that a ``case`` of the worker's protocol names.
-
-    Raises
-    ------
-    RequestError
-        the description lacks something, or is not of the form that is documented
-    CaseError
-        a file is missing or damaged, or they cannot be one patient's case
-    """
-    _check_description(description)
-    case_id = str(description["case_id"])
-    try:
-        images = {name: read_image(path, SEQUENCE_LABELS.get(name, name)) for name, path in description["images"].items()}
-        mask = read_roi(description["mask"], ALL) if description.get("mask") else None
-    except CaseError as error:
-        raise CaseError(f"Case {case_id}: {error}") from error
-    return case_from_outline(
-        images,
-        mask,
-        description.get("drawn_on"),
-        description.get("b_values"),
-        clinical=clinical,
-        case_id=case_id,
-        diffusion=diffusion,
-        phantom=description.get("phantom"),
-    )
-
-
-def _check_description(description: object) -> None:
-    if not isinstance(description, Mapping):
-        raise RequestError("The worker was sent a case that is not a JSON object")
-    wrong = [name for name, types in _CASE_FIELDS.items() if not isinstance(description.get(name), types)]
-    if not wrong:
-        files, b_values = description["images"].values(), (description.get("b_values") or {}).values()
-        wrong += [] if all(isinstance(path, str) for path in files) else ["images"]
-        wrong += [] if all(isinstance(value, (int, float)) for value in b_values) else ["b_values"]
-    if wrong:
-        raise RequestError(f"The worker was sent a case whose {' and '.join(wrong)} is missing or of the wrong type")
 
 
 def _remove_left_behind(path: Path) -> None:
@@ -376,6 +345,10 @@ def _write(image: sitk.Image, folder: Path, name: str) -> str:
 
 def _registration_key(case: Case, protocol: Protocol) -> str:
     return _key(_images_digest(case), protocol.fixed, protocol.registration.model_dump())
+
+
+def _prepared_key(case: Case, protocol: Protocol, registered_by: str) -> str:
+    return _key(registered_by, _roi_digest(case), protocol.sequences, protocol.preprocessing.model_dump())
 
 
 def _images_digest(case: Case) -> str:

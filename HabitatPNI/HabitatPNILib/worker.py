@@ -39,9 +39,11 @@ Commands, their arguments and their results:
 - ``register {case, model, folder}``: no mask is needed. ``{"registration": {...} or null, "fixed": "adc", "moving": ["t2w"],
   "files": {"fixed": path, "registered": {"t2w": path}}, "warnings": [...]}``; ``registration`` is `Registration.to_dict`, null where
   nothing had to be registered; a registered file is the moving image in the fixed one's frame and its own resolution
-- ``habitats {case, model, folder, k}``: k null: the model's habitats; else k of them clustered from this case alone. ``{"case_id", "k",
-  "from_model": bool, "habitats": [`HabitatSummary.to_dict`], "k_curve": {...}, "registration": as above, "files": {"images": {name: path},
-  "roi": path, "habitat_map": path}, "warnings": [...]}``
+- ``habitats {case, model, folder, k, vectors}``: the model's habitats where k and vectors are null, else clustered from this case alone.
+  k: null for the model's number, a number, or "best" for the one that most validity indices speak for; vectors: null for the model's,
+  "intensity", "hcc77" (texture in the slice) or "all93" (texture in three dimensions). ``{"case_id", "k": number found, "vectors": as
+  sent, "from_model": bool, "habitats": [`HabitatSummary.to_dict`], "k_curve": {...}, "registration": as above, "files": {"images":
+  {name: path}, "roi": path, "habitat_map": path}, "warnings": [...]}``
 - ``analyse {case, model, folder, clinical, prevalence}``: ``{"analysis": `Analysis.to_dict`, "files": as above, null where no image
   entered, "nomogram": path of a PNG}``
 - ``report {case, model, clinical, prevalence, path}``: writes the HTML report to ``path``. ``{"path": path}``
@@ -49,7 +51,7 @@ Commands, their arguments and their results:
   "megabytes": float, "source": str}``; needed: the model uses weights that have to be fetched
 
 What one command computed is not computed again by the next: the network, registrations (by images and settings), the last prepared
-cases and analyses. Results are the same bits with and without.
+cases, their texture, and analyses. Results are the same bits with and without.
 """
 
 from __future__ import annotations

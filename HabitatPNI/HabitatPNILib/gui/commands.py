@@ -15,7 +15,7 @@ from . import jobs, records
 from .run_bar import RunBar
 from .runner import Runner
 from .sample_data import SEED
-from .state import SECTIONS, Basis, Inputs, first_needy, image_needs, model_needs
+from .state import BEST, SECTIONS, Basis, Inputs, first_needy, image_needs, model_needs
 from .texts import for_panel
 from .watch import Watch
 
@@ -62,7 +62,7 @@ class Commands:
         self._runner.start(_("Register"), job, self._store(records.store_registration, inputs, "images"), self.register)
 
     def find_habitats(self) -> None:
-        """Find habitats alone, as many as the user chose or the model has; or say what is missing."""
+        """Find habitats alone, as many and from what the user chose or the model has; or say what is missing."""
         inputs = self._panel.fresh_inputs()
         if missing := model_needs(inputs) or self._panel.state.needs.habitats:
             self._say_missing("habitats", missing)
@@ -70,7 +70,8 @@ class Commands:
         if refused := records.outline_refusals(self._panel.parameters, inputs):
             self._say_missing("tumour", refused)
             return
-        arguments = {**self._common(inputs), "k": inputs.habitat_count or None}
+        number = "best" if inputs.habitat_count == BEST else inputs.habitat_count or None
+        arguments = {**self._common(inputs), "k": number, "vectors": inputs.habitat_vectors or None}
         load = partial(jobs.load_habitats, slicer.mrmlScene)
         job = jobs.on_case("habitats", records.request_of(self._panel.parameters, inputs), arguments, load)
         self._runner.start(_("Find habitats"), job, self._store(records.store_habitats, inputs, "habitats"), self.find_habitats)

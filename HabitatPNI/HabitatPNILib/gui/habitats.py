@@ -1,4 +1,4 @@
-"""Section Habitats: how many, what they are, how they are shown, and the curve that speaks for their number."""
+"""Section Habitats: from what, how many, what they are, how they are shown, and the curve that speaks for their number."""
 
 from __future__ import annotations
 
@@ -12,26 +12,33 @@ from ..colours import habitat_colour
 from ..mrml.looks import set_overlay
 from ..mrml.views import of_class
 from .appearance import fit_height, pixmap, swatch
-from .state import State
-from .texts import grid_line, habitat_columns, habitat_row, shown_sequences
+from .state import BEST, VECTORS, State
+from .texts import grid_line, habitat_columns, habitat_row, shown_sequences, vector_choices
 
-_COUNTS = (0, 2, 3, 4, 5, 6)
+_COUNTS = (0, *range(2, 10), BEST)
+_VECTORS = ("", *VECTORS)
 _SWATCH = 14
 
 
 class HabitatsSection:
-    """Number of habitats, the button Find habitats, their table, their looks, and the validity curve."""
+    """What habitats are clustered from, their number, the button Find habitats, their table, their looks, and the validity curve."""
 
     def __init__(self, panel: Any, ui: Any) -> None:
         self._panel, self._ui = panel, ui
         self._painting = False
         self._shown_looks: Any = None
         self._shown_rows: Any = None
-        ui.habitatsCountComboBox.addItems([_("as the model"), *(str(count) for count in _COUNTS[1:])])
+        ui.habitatsVectorsComboBox.addItems([label for label, _help in vector_choices(None)])
+        for index, (_label, explanation) in enumerate(vector_choices(None)):
+            ui.habitatsVectorsComboBox.setItemData(index, explanation, qt.Qt.ToolTipRole)
+        ui.habitatsCountComboBox.addItems([_("as the model"), *(str(count) for count in _COUNTS[1:-1]), _("best by the indices")])
+        best = _("The number that most of the three validity indices speak for in this case")
+        ui.habitatsCountComboBox.setItemData(len(_COUNTS) - 1, best, qt.Qt.ToolTipRole)
         ui.habitatsCurveComboBox.addItems([_("Calinski-Harabasz"), _("Silhouette"), _("Davies-Bouldin")])
         ui.habitatsTable.verticalHeader().setVisible(False)
         for widget in (ui.habitatsTable, ui.habitatsGridLabel, ui.habitatsLookRow, ui.habitatsCurveRow, ui.habitatsNoteLabel):
             widget.setVisible(False)
+        ui.habitatsVectorsComboBox.connect("currentIndexChanged(int)", self._choose_vectors)
         ui.habitatsCountComboBox.connect("currentIndexChanged(int)", self._choose_count)
         ui.habitatsFindButton.connect("clicked(bool)", self._find)
         ui.habitatsCurveButton.connect("clicked(bool)", self._show_curve)
@@ -42,9 +49,10 @@ class HabitatsSection:
         self._painting = True
         try:
             open_to_change = parameters is not None and not state.busy
+            self._ui.habitatsVectorsComboBox.setEnabled(open_to_change)
             self._ui.habitatsCountComboBox.setEnabled(open_to_change)
             self._ui.habitatsFindButton.setEnabled(open_to_change and not state.needs.habitats and state.model is not None)
-            self._paint_count(parameters, state)
+            self._paint_choice(parameters, state)
             self._paint_table(state)
             node = parameters.habitats if parameters else None
             self._ui.habitatsLookRow.setVisible(node is not None)
@@ -59,6 +67,10 @@ class HabitatsSection:
         self._shown_looks = self._shown_rows = None
         for widget in (self._ui.habitatsTable, self._ui.habitatsGridLabel, self._ui.habitatsLookRow, self._ui.habitatsCurveRow):
             widget.setVisible(False)
+
+    def _choose_vectors(self, index: int) -> None:
+        if not self._painting and self._panel.parameters is not None:
+            self._panel.parameters.habitatVectors = _VECTORS[index]
 
     def _choose_count(self, index: int) -> None:
         if not self._painting and self._panel.parameters is not None:
@@ -84,14 +96,22 @@ class HabitatsSection:
         nodes = (parameters.chartCH, parameters.chartSilhouette, parameters.chartDB)
         return {i: node for i, node in enumerate(nodes) if node is not None}
 
-    def _paint_count(self, parameters: Any, state: State) -> None:
+    def _paint_choice(self, parameters: Any, state: State) -> None:
         count = parameters.habitatCount if parameters else 0
-        own = state.model.protocol.get("habitats", {}).get("k") if state.model else None
+        vectors = parameters.habitatVectors if parameters else ""
+        settings = state.model.protocol.get("habitats", {}) if state.model else {}
+        own = settings.get("k")
         combo = self._ui.habitatsCountComboBox
         combo.setItemText(0, _("as the model ({count})").format(count=own) if own else _("as the model"))
         combo.setCurrentIndex(_COUNTS.index(count) if count in _COUNTS else 0)
+        combo = self._ui.habitatsVectorsComboBox
+        combo.setItemText(0, vector_choices(settings)[0][0])
+        combo.setCurrentIndex(_VECTORS.index(vectors) if vectors in _VECTORS else 0)
+        combo.setToolTip(vector_choices(settings)[combo.currentIndex][1])
         note = ""
-        if count:
+        if vectors:
+            note = _("Your own habitats are for looking only: they do not enter the probability, and Run all takes the model's habitats.")
+        elif count:
             note = _("A number of your own is for looking only: it does not enter the probability, and Run all takes the model's number.")
         elif state.habitats is not None and not state.habitats_from_model:
             note = _("The habitats shown were clustered from this case alone and do not enter the probability.")

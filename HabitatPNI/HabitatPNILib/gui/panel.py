@@ -199,7 +199,7 @@ class Panel(VTKObservationMixin):
         self._commands.register()
 
     def find_habitats(self) -> None:
-        """Find habitats alone, as many as the user chose or the model has; or say what is missing."""
+        """Find habitats alone, as many and from what the user chose or the model has; or say what is missing."""
         self._commands.find_habitats()
 
     def try_phantom(self) -> None:

@@ -20,7 +20,8 @@ class HabitatPNIParameterNode:
     t2w, dwi, adc, lowB : chosen volumes
     dwiBValue : b-value of the DWI in s/mm2; 0 takes the node's attribute
     segmentation, segmentID : the tumour's outline
-    habitatCount : habitats to cluster; 0 takes the model's
+    habitatCount : habitats to cluster; 0 takes the model's number, -1 the one that the validity indices speak for
+    habitatVectors : what the habitats are clustered from (see `state.VECTORS`); empty takes the model's
     clinical : clinical values by predictor name, as typed
     prevalence : local prevalence in percent; 0 takes the model's own
     opacity, outline, surfaces : how the habitats are shown
@@ -42,7 +43,8 @@ class HabitatPNIParameterNode:
     dwiBValue: Annotated[float, WithinRange(0.0, 20000.0)] = 0.0
     segmentation: vtkMRMLSegmentationNode
     segmentID: str = ""
-    habitatCount: Annotated[int, WithinRange(0, 10)] = 0
+    habitatCount: Annotated[int, WithinRange(-1, 10)] = 0
+    habitatVectors: str = ""
     clinical: dict[str, str]
     prevalence: Annotated[float, WithinRange(0.0, 99.0)] = 0.0
     opacity: Annotated[float, WithinRange(0.0, 1.0)] = 0.5

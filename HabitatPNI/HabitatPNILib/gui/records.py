@@ -20,7 +20,7 @@ from ..mrml.measure import STANDARD, measure_segment
 from ..mrml.results import RESULT_REFERENCE, ROLE_ATTRIBUTE
 from ..mrml.segmentations import reference_volume
 from .models import ModelList
-from .state import CASE_ID, Basis, Doubt, Inputs, Stale, State, is_stale, needs_of
+from .state import CASE_ID, VECTORS, Basis, Doubt, Inputs, Stale, State, is_stale, needs_of
 from .watch import IMAGES, TUMOUR
 
 SELECTORS = {"t2w": "t2w", "dwi": "dwi", "adc": "adc", "low_b": "lowB"}
@@ -76,6 +76,7 @@ def inputs_of(parameters: Any, models: ModelList) -> Inputs:
         prevalence=parameters.prevalence,
         b_value=parameters.dwiBValue,
         habitat_count=parameters.habitatCount,
+        habitat_vectors=parameters.habitatVectors if parameters.habitatVectors in VECTORS else "",
     )
 
 
@@ -158,9 +159,9 @@ def store_analysis(parameters: Any, value: Mapping[str, Any], nodes: Any, made_o
         parameters.resultTable, parameters.resultText, parameters.nomogram = nodes.table, nodes.text, nodes.nomogram
         parameters.staleResult = bool(analysis["habitats"]) and any(changed.values())
         if analysis["habitats"]:
-            parameters.habitatCount = 0  # the result's habitats are the model's
+            parameters.habitatCount, parameters.habitatVectors = 0, ""  # the result's habitats are the model's
             _store_shown(parameters, analysis, True, nodes, made_of, changed)
-            basis = replace(basis, registration=made_of.registration, habitats={**(made_of.habitats or {}), "k": 0})
+            basis = replace(basis, registration=made_of.registration, habitats=made_of.as_the_model)
         parameters.analysed = replace(basis, result=made_of.result).text()
 
 
@@ -189,7 +190,7 @@ def store_phantom(parameters: Any, value: Mapping[str, Any], nodes: Mapping[str,
         for name, parameter in SELECTORS.items():
             setattr(parameters, parameter, nodes.get(name))
         parameters.dwiBValue = parameters.prevalence = 0.0
-        parameters.habitatCount = 0
+        parameters.habitatCount, parameters.habitatVectors = 0, ""
         parameters.segmentation = nodes.get("segmentation")
         parameters.segmentID = segments.GetNthSegmentID(0) if segments is not None else ""
         parameters.clinical = {name: f"{number:g}" for name, number in value["clinical"].items()}

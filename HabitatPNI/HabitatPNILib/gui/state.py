@@ -25,6 +25,15 @@ CASE_ID = "1"
 
 SECTIONS = ("images", "tumour", "habitats", "clinical", "result")
 
+SELECTABLE = ("t2w", "dwi", "adc", "low_b")
+"""Sequences that can be chosen in the section Images."""
+
+VECTORS = ("intensity", "hcc77", "all93")
+"""What habitats can be clustered from, under the worker's names; an empty text is what the model takes."""
+
+BEST = -1
+"""In the place of a number of habitats: the one that most validity indices speak for."""
+
 
 @dataclass(frozen=True)
 class Doubt:
@@ -51,7 +60,8 @@ class Inputs:
     clinical : clinical values as typed, empty ones left out
     prevalence : local prevalence in percent, 0 for the model's own
     b_value : of the DWI in s/mm2 as typed, 0 for the node's own
-    habitat_count : habitats to cluster, 0 for the model's
+    habitat_count : habitats to cluster, 0 for the model's number, `BEST` for the one that the validity indices speak for
+    habitat_vectors : one of `VECTORS`, empty for the model's
     """
 
     model: FrozenModel | None = None
@@ -68,6 +78,7 @@ class Inputs:
     prevalence: float = 0.0
     b_value: float = 0.0
     habitat_count: int = 0
+    habitat_vectors: str = ""
 
     @property
     def images_wanted(self) -> bool:
@@ -130,7 +141,13 @@ class Basis:
         checksum = model.checksum if model else inputs.model_name
         result = {"model": checksum, "clinical": _coded(inputs), "b_value": inputs.b_value}
         prevalence = {"prevalence": inputs.prevalence} if model is None or model.prevalence is not None else {}
-        return cls(registration, {"model": checksum, "k": inputs.habitat_count}, {**result, **prevalence})
+        vectors = {"vectors": inputs.habitat_vectors} if inputs.habitat_vectors else {}  # earlier scenes say nothing of vectors
+        return cls(registration, {"model": checksum, "k": inputs.habitat_count, **vectors}, {**result, **prevalence})
+
+    @property
+    def as_the_model(self) -> dict[str, Any]:
+        """`habitats` for the model's own number and vectors."""
+        return {**{key: value for key, value in (self.habitats or {}).items() if key != "vectors"}, "k": 0}
 
     @classmethod
     def parse(cls, text: str) -> Basis:
@@ -204,6 +221,10 @@ def model_needs(inputs: Inputs) -> tuple[str, ...]:
 
 def image_needs(inputs: Inputs) -> tuple[str, ...]:
     """What the choice of images lacks for a registration."""
+    beyond = [SEQUENCE_LABELS.get(name, name) for name in inputs.wanted_sequences if name not in SELECTABLE]
+    if beyond:
+        sentence = _("This model needs {sequences}, which cannot be chosen here yet: run it in a terminal with habitatpni predict.")
+        return (sentence.format(sequences=", ".join(beyond)),)
     missing = [SEQUENCE_LABELS.get(name, name) for name in inputs.wanted_sequences if name not in inputs.sequences]
     sentences = [_("Choose a volume for {sequences}.").format(sequences=", ".join(missing))] if missing else []
     for pair in inputs.duplicates:

@@ -94,6 +94,36 @@ def size_line(volume_ml: float, diameter_mm: float, voxels: int) -> str:
     )
 
 
+def vector_choices(settings: Mapping[str, Any] | None) -> tuple[tuple[str, str], ...]:
+    """Name and explanation of all that habitats can be clustered from: the model's, then `state.VECTORS`.
+
+    Parameters
+    ----------
+    settings : section ``habitats`` of the model's protocol; None or empty without a model
+    """
+    own = _("as the model")
+    if settings:
+        own = _("as the model (texture)") if settings.get("texture") else _("as the model (intensity)")
+    return (
+        (own, _("The model's own habitats, which enter the probability")),
+        (_("intensity"), _("How bright each voxel is in every sequence, clustered from this case alone")),
+        (
+            _("texture in the slice (77 features)"),
+            _(
+                "How even, coarse or mixed the 5 \u00d7 5 voxels of the slice round each voxel look in every sequence: tells apart parts "
+                "of equal brightness but different texture. The first time on a computer takes about half a minute longer."
+            ),
+        ),
+        (
+            _("texture in 3D (93 features)"),
+            _(
+                "How even, coarse or mixed the 5 \u00d7 5 \u00d7 5 voxels round each voxel look in every sequence, across slices too; "
+                "thick slices blur it. The first time on a computer takes about half a minute longer."
+            ),
+        ),
+    )
+
+
 def habitat_columns(habitats: Sequence[Mapping[str, Any]]) -> tuple[tuple[str, str], ...]:
     """Title and explanation of every column of the habitats' table."""
     fixed = (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import SimpleITK as sitk
@@ -14,8 +14,10 @@ from .assembly import assemble_case
 from .roi import attach_roi
 from .volume_io import fingerprint, read_image
 
-__all__ = ["b_value_of", "read_case_files", "read_image"]
+__all__ = ["b_value_of", "read_case_files", "read_image", "refuse_dicom"]
 
+FILES_ALONE = ("t1pv",)
+"""Sequences that no rule finds among the series of a DICOM folder."""
 B_VALUE_KEYS = ("b_value", "DWMRI_b-value")
 
 
@@ -36,6 +38,7 @@ def read_case_files(
     dwi: str | Path | Mapping[float, str | Path] | None = None,
     adc: str | Path | None = None,
     low_b: str | Path | None = None,
+    t1pv: str | Path | None = None,
     roi: str | Path | None = None,
     roi_segment: str | None = None,
     roi_on: str | None = None,
@@ -48,7 +51,7 @@ def read_case_files(
 
     Parameters
     ----------
-    t2w, dwi, adc, low_b : files of 3D images; `dwi` may be a mapping of b-value in s/mm2 to file, of which the highest
+    t2w, dwi, adc, low_b, t1pv : files of 3D images; `dwi` may be a mapping of b-value in s/mm2 to file, of which the highest
         becomes ``dwi`` and the lowest ``low_b``. Without `adc` a map is fitted when two b-values are there
     roi, roi_segment, roi_on : outline, its segment, and the sequence it was drawn on where its grid does not tell
     clinical : clinical values by predictor name
@@ -66,7 +69,7 @@ def read_case_files(
     known = dict(b_values or {})
     choices: list[Choice] = []
     by_b: dict[float, sitk.Image] = {}
-    paths = {"t2w": t2w, "dwi": None if isinstance(dwi, Mapping) else dwi, "adc": adc, "low_b": low_b}
+    paths = {"t2w": t2w, "dwi": None if isinstance(dwi, Mapping) else dwi, "adc": adc, "low_b": low_b, "t1pv": t1pv}
     try:
         for name, path in paths.items():
             if path is not None:
@@ -97,6 +100,23 @@ def read_case_files(
         choices=choices,
         diffusion_images=by_b,
     )
+
+
+def refuse_dicom(sequences: Iterable[str], case_id: str) -> None:
+    """Refuse a DICOM folder as the source of a sequence that cannot be found in one.
+
+    Raises
+    ------
+    CaseError
+        naming the sequence and the file's option
+    """
+    for name in sequences:
+        if name in FILES_ALONE:
+            label = SEQUENCE_LABELS[name]
+            raise CaseError(
+                f"Case {case_id}: {label} is not looked for in a DICOM folder; save the series as NRRD or NIfTI and give the file instead "
+                f"(--{name}; in a cohort table the column {name})"
+            )
 
 
 def _take_b_values(

@@ -108,15 +108,23 @@ def preprocess(
 
 
 def correct_bias_field(image: sitk.Image) -> sitk.Image:
-    """N4 bias field correction (Tustison et al., IEEE TMI 2010), fitted on a 4-fold shrunken copy over the Otsu foreground."""
-    shrink = [min(_N4_SHRINK, max(1, n // 16)) for n in image.GetSize()]
-    small = sitk.Shrink(image, shrink)
-    n4 = sitk.N4BiasFieldCorrectionImageFilter()
-    n4.SetNumberOfThreads(1)
-    n4.SetMaximumNumberOfIterations([30, 30, 30])
-    n4.Execute(small, sitk.OtsuThreshold(small, 0, 1, 200))
-    field = sitk.Exp(sitk.Cast(n4.GetLogBiasFieldAsImage(image), sitk.sitkFloat32))
-    return image / field
+    """N4 bias field correction (Tustison et al., IEEE TMI 2010), fitted on a 4-fold shrunken copy over the Otsu foreground.
+
+    With one thread: the sums of the filters inside depend on how many there are, and those take the process's number.
+    """
+    threads = sitk.ProcessObject.GetGlobalDefaultNumberOfThreads()
+    sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
+    try:
+        shrink = [min(_N4_SHRINK, max(1, n // 16)) for n in image.GetSize()]
+        small = sitk.Shrink(image, shrink)
+        n4 = sitk.N4BiasFieldCorrectionImageFilter()
+        n4.SetNumberOfThreads(1)
+        n4.SetMaximumNumberOfIterations([30, 30, 30])
+        n4.Execute(small, sitk.OtsuThreshold(small, 0, 1, 200))
+        field = sitk.Exp(sitk.Cast(n4.GetLogBiasFieldAsImage(image), sitk.sitkFloat32))
+        return image / field
+    finally:
+        sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(threads)
 
 
 def _resample(

@@ -152,9 +152,27 @@ def place_roi(roi: sitk.Image, images: Mapping[str, sitk.Image], roi_on: str | N
     if roi_on is None:
         raise CaseError(
             "The ROI is on the grid of none of the case's sequences: is it another patient's outline? Draw it on one of them, "
-            "or choose the volumes that it belongs to (--roi-on t2w, dwi or adc where it was drawn on one of these)"
+            "or choose the volumes that it belongs to (--roi-on t2w, dwi, adc or t1pv where it was drawn on one of these)"
         )
     return _resample(roi, images[roi_on], roi_on), roi_on
+
+
+def paste_roi(roi: sitk.Image, image: sitk.Image, name: str) -> sitk.Image | None:
+    """The ROI on the grid of an image on whose lattice it lies, cropped or flipped or not; None where it lies on another.
+
+    Parameters
+    ----------
+    roi : uint8 mask
+    name : of the image, for the error
+
+    Raises
+    ------
+    CaseError
+        when it reaches outside the image, or nothing is left of it
+    """
+    if same_grid(roi, image):
+        return _mask(sitk.GetArrayFromImage(roi), image)
+    return _resample(roi, image, name) if _on_lattice(roi, image) else None
 
 
 def attach_roi(

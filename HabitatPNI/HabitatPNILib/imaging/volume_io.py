@@ -70,10 +70,16 @@ def fingerprint(path: str | Path) -> str:
     return f"{suffix or 'DICOM'} file, sha256 {hashlib.sha256(path.read_bytes()).hexdigest()[:12]}"
 
 
-def read_image(path: str | Path, what: str = "image") -> sitk.Image:
+def read_image(path: str | Path, what: str = "image", *, as_stored: bool = False) -> sitk.Image:
     """Scalar 3D image (int16 or float32, LPS, oblique kept, metadata kept) of a NRRD, NIfTI or MHA/MHD file.
 
     A 4D file that holds one volume counts as 3D.
+
+    Parameters
+    ----------
+    path : the file
+    what : what the file is, for the error
+    as_stored : keep the file's own voxel type
 
     Raises
     ------
@@ -91,7 +97,7 @@ def read_image(path: str | Path, what: str = "image") -> sitk.Image:
     if image.GetDimension() != 3 or min(image.GetSize()) < 2:
         size = "x".join(str(n) for n in image.GetSize())
         raise CaseError(f"The {what} file {name} is not a 3D volume (size {size}); give the whole series, not one slice")
-    return _with_metadata(as_read(image), image)
+    return image if as_stored else _with_metadata(as_read(image), image)
 
 
 def _with_metadata(image: sitk.Image, source: sitk.Image) -> sitk.Image:

@@ -14,8 +14,9 @@ from ..imaging.preprocessing import Preprocessed
 
 DISTANCE_MM = 10.0
 RASTER_VOXELS = 2
+ANATOMY = ("t2w", "t1pv")
 BODY_SHARE = 0.1
-"""Of the T2W's 99th percentile: smoothed signal below this share is air or bowel gas."""
+"""Of the 99th percentile of an anatomical image: smoothed signal below this share is air or bowel gas."""
 
 BODY_SMOOTHING_MM = 2.0
 _SAMPLE, _CHUNK = 64, 4096
@@ -24,8 +25,8 @@ _SAMPLE, _CHUNK = 64, 4096
 def shuffled_voxels(preprocessed: Preprocessed, seed: int) -> Preprocessed:
     """The voxels of the ROI in random order, the same order in all sequences.
 
-    Every voxel keeps its vector, so that histograms, and the number of voxels of each cohort-scope habitat, stay; where they lie, and all
-    texture and shape of the habitats, is gone.
+    Every voxel keeps its intensities, so that histograms, and the number of voxels of each cohort-scope habitat of intensities, stay;
+    where they lie, and all texture and shape of the habitats, is gone. Habitats of texture are then those of noise.
     """
     inside = preprocessed.roi_array
     order = np.random.default_rng(seed).permutation(int(inside.sum()))
@@ -45,8 +46,8 @@ def shape_elsewhere(preprocessed: Preprocessed, case_id: str, roi_normalised: tu
     """The ROI's shape, voxel by voxel, where no tumour is.
 
     The nearest free place along left-right (where the other side of the organ lies), else the nearest one in any direction on a raster of
-    2 voxels. Free is a place whose voxels all lie inside the body (smoothed T2W above a tenth of its 99th percentile, ADC above 0) and
-    inside the field of view of every sequence, at least 10 mm from the tumour.
+    2 voxels. Free is a place whose voxels all lie inside the body (smoothed T2W, or T1W, above a tenth of its 99th percentile, ADC above 0)
+    and inside the field of view of every sequence, at least 10 mm from the tumour.
 
     Parameters
     ----------
@@ -83,9 +84,10 @@ def _free(preprocessed: Preprocessed) -> np.ndarray:
     # A voxel outside a sequence's own field of view is exactly 0; a measured one hardly ever, but for ADC, where 0 is no tissue.
     for image in images.values():
         free = free & (sitk.GetArrayViewFromImage(image) > 0)
-    if "t2w" in images:
-        smooth = sitk.GetArrayFromImage(sitk.SmoothingRecursiveGaussian(images["t2w"], BODY_SMOOTHING_MM))
-        free &= smooth > BODY_SHARE * np.percentile(sitk.GetArrayViewFromImage(images["t2w"]), 99)
+    anatomy = next((images[name] for name in ANATOMY if name in images), None)
+    if anatomy is not None:
+        smooth = sitk.GetArrayFromImage(sitk.SmoothingRecursiveGaussian(anatomy, BODY_SMOOTHING_MM))
+        free &= smooth > BODY_SHARE * np.percentile(sitk.GetArrayViewFromImage(anatomy), 99)
     return free
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import astuple, dataclass, fields
+from dataclasses import astuple, dataclass, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .. import RESEARCH_USE_ONLY
-from ..cohort import SPLITS
+from ..cohort_table import EXAMINATION, IMAGE_COLUMNS, SPLITS, image_columns
 from ..errors import CohortError, OutputError
 from ..predictors import Level, Predictor
 from ..standard_predictors import ADC_VALUE, AGE, MRT_STAGE, PI_RADS, TPSA
@@ -138,6 +138,7 @@ _FILES = (
         "Diffusion-weighted volume, low b; it also guides the registration",
         ("case-001/low_b.nrrd", "case-002/low_b.nrrd"),
     ),
+    Column("t1pv", "yes", "path", "", "NRRD, NIfTI or MHA", "Portal venous T1W volume", ("case-001/t1pv.nrrd", "case-002/t1pv.nrrd")),
     Column(
         "roi",
         "yes",
@@ -165,6 +166,7 @@ _FILES = (
     Column("b_dwi", "where the file does not say", "number", "s/mm2", "0 to 20000", "b-value of dwi", ("1400", "1400")),
     Column("b_low_b", "where the file does not say", "number", "s/mm2", "0 to 20000", "b-value of low_b", ("50", "50")),
 )
+_OF_IMAGES = frozenset({*IMAGE_COLUMNS, "b_dwi", "b_low_b"})
 _ELSEWHERE = (
     Column(
         "dicom",
@@ -192,12 +194,23 @@ def cohort_dictionary(protocol: Protocol | None = None) -> tuple[Column, ...]:
 
     Parameters
     ----------
-    protocol : whose clinical candidates are needed; by default those of ``pca-pni``
+    protocol : whose images and clinical candidates are needed; by default those of ``pca-pni``
     """
     from ..protocol import Protocol as Read
 
-    candidates = (protocol or Read.load("pca-pni")).clinical.candidates
-    return (*_FILES, *(_clinical(p, p.name in candidates) for p in _PREDICTORS), *_ELSEWHERE)
+    protocol = protocol or Read.load("pca-pni")
+    candidates, images = protocol.clinical.candidates, image_columns(protocol.sequences)
+    files = [c for c in _FILES if c.name in images or c.name.removeprefix("b_") in images or c.name not in _OF_IMAGES]
+    if EXAMINATION & set(images):
+        return (*files, *(_clinical(p, p.name in candidates) for p in _PREDICTORS), *_ELSEWHERE)
+    drawn_on = ", ".join(protocol.sequences)
+    said: dict[str, dict[str, Any]] = {
+        "outcome": {"meaning": f"What the study predicts: {protocol.title}"},
+        "roi_on": {"codes": drawn_on},
+        "roi_2_on": {"codes": drawn_on},
+    }
+    files = [replace(c, **said.get(c.name, {})) for c in files]
+    return (*files, *(_clinical(p, True) for p in _PREDICTORS if p.name in candidates), *(c for c in _ELSEWHERE if c.name != "dicom"))
 
 
 def dictionary_csv(columns: Iterable[Column]) -> str:

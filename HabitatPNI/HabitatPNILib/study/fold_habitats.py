@@ -17,7 +17,7 @@ import numpy as np
 
 from .. import __version__
 from ..cohort import collect_cases, extractor, learn_habitats, prepared_paths
-from ..cohort_steps import FEATURE_FORMAT
+from ..cohort_steps import FEATURE_FORMAT, descriptors_of, stored_voxels
 from ..errors import CohortError, WeightsError
 from ..features.table import parse_column
 from ..frozen_model import HabitatCentroids
@@ -115,11 +115,14 @@ class FoldHabitats:
 
 
 def habitat_features(case_id: str, path: Path, protocol: Protocol, centroids: HabitatCentroids, known: HabitatCentroids) -> dict[str, Any]:
-    """Features of the habitats of a stored case that are not the ones of the `known` centroids, by column.
+    """Features of the habitats of a stored case that are not the ones of the `known` centroids, by column; all descriptors.
 
     A picture depends on its region's mask alone, so that a habitat of the same voxels keeps its features.
     """
     volumes = load_volumes(path)
-    new, old = (map_habitats(volumes, protocol.habitats, protocol.sequences, c).regions() for c in (centroids, known))
+    voxels = stored_voxels(path, volumes, protocol)
+    maps = [map_habitats(volumes, protocol.habitats, protocol.sequences, c, voxels=voxels) for c in (centroids, known)]
+    new, old = (found.regions() for found in maps)
     changed = {region: mask for region, mask in new.items() if region != "tumour" and not np.array_equal(mask, old[region])}
-    return dict(extractor(protocol.deep).extract(volumes.normalised, changed)) if changed else {}
+    deep = extractor(protocol.deep).extract(volumes.normalised, changed) if changed else {}
+    return {**deep, **descriptors_of(maps[0], protocol)}

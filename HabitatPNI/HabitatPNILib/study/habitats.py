@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import SimpleITK as sitk
 
+from ..case import SEQUENCE_LABELS
 from ..cohort import prepared_paths
-from ..cohort_steps import pooled_voxels
+from ..cohort_steps import pooled_voxels, stored_voxels
 from ..colours import habitat_colour
 from ..drawing import INK, png_bytes, svg_bytes
 from ..evaluation.figures_style import PAGE_MM, PRINT_DPI, print_figure
@@ -18,7 +19,7 @@ from ..habitats.clustering import standardise
 from ..habitats.columns import project
 from ..habitats.estimators import select
 from ..habitats.validity import k_curve
-from ..preparation import map_habitats
+from ..preparation import HabitatMap, map_habitats
 from ..prepared_store import load_volumes
 from ..progress import Progress, no_progress
 from .figures import HabitatCurve, StudyFigure
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from ..imaging.preprocessing import Preprocessed
     from .data import StudyData
 
-_LABELS = {"t2w": "T2W", "dwi": "DWI", "adc": "ADC"}
 _WINDOW = (1.0, 99.0)
 
 
@@ -74,10 +74,10 @@ def habitat_examples(data: StudyData) -> StudyFigure:
     with print_figure(PAGE_MM, side * len(chosen) + 18, note, "Habitats of three training patients") as figure:
         grid = figure.subplots(len(chosen), 2 * len(names), squeeze=False)
         for row, case in zip(grid, chosen, strict=True):
-            _draw_case(row, load_volumes(paths[case]), data)
+            _draw_case(row, paths[case], data)
             row[0].set_ylabel(f"Habitat 1: {shares[case]:.0%}", fontsize=7, color=INK)
         for column, axes in enumerate(grid[0]):
-            name = _LABELS.get(names[column // 2], names[column // 2])
+            name = SEQUENCE_LABELS[names[column // 2]]
             axes.set_title(name + (" + habitats" if column % 2 else ""), fontsize=7.5)
         handles = [_patch(label) for label in range(1, data.protocol.habitats.k + 1)]
         figure.legend(handles=handles, loc="outside upper right", ncols=len(handles), frameon=False, fontsize=7.5)
@@ -89,12 +89,18 @@ def habitat_examples(data: StudyData) -> StudyFigure:
 
 
 def _share(path: Path, data: StudyData) -> float:
-    found = map_habitats(load_volumes(path), data.protocol.habitats, data.protocol.sequences, data.extraction.centroids).counts
-    return found[0] / sum(found)
+    counts = _mapped(path, data)[1].counts
+    return counts[0] / sum(counts)
 
 
-def _draw_case(row: np.ndarray, volumes: Preprocessed, data: StudyData) -> None:
-    found = map_habitats(volumes, data.protocol.habitats, data.protocol.sequences, data.extraction.centroids)
+def _mapped(path: Path, data: StudyData) -> tuple[Preprocessed, HabitatMap]:
+    volumes, protocol = load_volumes(path), data.protocol
+    voxels = stored_voxels(path, volumes, protocol)
+    return volumes, map_habitats(volumes, protocol.habitats, protocol.sequences, data.extraction.centroids, voxels=voxels)
+
+
+def _draw_case(row: np.ndarray, path: Path, data: StudyData) -> None:
+    volumes, found = _mapped(path, data)
     labels, roi = sitk.GetArrayFromImage(found.labels), volumes.roi_array
     z = int(np.argmax(roi.sum(axis=(1, 2))))
     rows, columns = np.nonzero(roi[z])

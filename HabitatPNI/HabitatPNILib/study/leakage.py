@@ -42,7 +42,7 @@ def check_leakage(cohort: pd.DataFrame, hashes: Mapping[str, Mapping[str, str]],
 
     Two cases belong to one patient when their ``patient_id`` is the same (case and blanks at its ends aside) or, in a table without that
     column, when `separator` is given and their ``case_id`` is the same before its last one. Two cases share an image when the decoded
-    voxels of T2W, DWI or ADC are the same, in whatever file, name or compression; a copy that was resampled or cropped is not found.
+    voxels of a sequence are the same, in whatever file, name or compression; a copy that was resampled or cropped is not found.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ def check_leakage(cohort: pd.DataFrame, hashes: Mapping[str, Mapping[str, str]],
     patients = _patients(cohort, separator)
     _refuse(_pairs_across(_groups(patients.items()), splits), "are the same patient", splits, "put all cases of a patient into one split")
     shared = set(_groups_inside(_groups(patients.items()), splits))
-    for name in ("t2w", "dwi", "adc"):
+    for name in ("t2w", "dwi", "adc", "t1pv"):
         found = _groups((str(case), hashes[case][name]) for case in cohort.index if name in hashes.get(case, {}))
         what = f"hold the identical {SEQUENCE_LABELS[name]} image"
         _refuse(_pairs_across(found, splits), what, splits, "remove one of the two, or put both into one split")

@@ -8,12 +8,17 @@ from ..analysis import versions
 from ..case import SEQUENCE_LABELS
 from ..evaluation.discrimination import delong_test
 from ..evaluation.sample_size import events_per_parameter
+from ..features.table import parse_column
+from ..habitat_vectors import MIXTURE_PCA
+from ..habitats.descriptors import REGION
 from ..learning.pipeline import MODEL_CLINICAL, MODEL_COMBINED
+from ..protocol import Protocol
 from ..report.study_content import KeyFigure
 from .summary import APPARENT, CORRECTED, EXTERNAL, INTERNAL, NESTED, NESTED_HABITATS, Summary
 from .tables_form import StudyTable, write_p
 from .tables_scores import SLOPE_CORRECTED
 
+_PRESETS = {"all93": "93 features", "hcc77": "77 features"}
 _FEW_EVENTS = 100
 _WIDE = 0.1
 _WHERE = {
@@ -119,6 +124,14 @@ def methods(summary: Summary) -> tuple[str, ...]:
         if combined.radscores == "cross_fitted"
         else "the radscores of the training patients themselves, which is optimistic"
     )
+    deep_columns = [name for name in data.features.columns if parse_column(name).region != REGION]
+    more = data.features.shape[1] - len(deep_columns)
+    described = (
+        f" {more} descriptors of the habitat map (shares, connected parts, spatial interaction, ITH score) are in the feature table and in "
+        "no radscore."
+        if more
+        else ""
+    )
     penalty = "a ridge penalty chosen by cross-validation" if combined.penalty == "ridge" else "no penalty"
     return (
         f"Protocol {protocol.name} ({protocol.title}){'; source: ' + protocol.study if protocol.study else ''}. The training split fits "
@@ -128,10 +141,9 @@ def methods(summary: Summary) -> tuple[str, ...]:
         + f", {spacing} mm, intensities normalised in every image by itself; "
         + (f"bias field corrected in {', '.join(SEQUENCE_LABELS[s] for s in n4)}" if n4 else "no bias field correction")
         + (f", intensities clipped at {clip:g} SD." if clip else ", no clipping."),
-        f"Habitats: K-means of the voxels' {len(protocol.sequences)} values, k = {habitats.k} set by the protocol, {learned}, numbered by "
-        f"ascending mean {SEQUENCE_LABELS.get(habitats.order_by, habitats.order_by)}. Features: {deep.backbone} with {deep.weights} "
-        f"weights, not trained further, on "
-        f"{_slices(deep.slices)} of every region and sequence: {data.features.shape[1]} features a patient.",
+        f"Habitats: {habitats_in_words(protocol)}, k = {habitats.k} set by the protocol, {learned}, numbered by ascending mean "
+        f"{_reference(habitats.order_by)}. Features: {deep.backbone} with {deep.weights} weights, not trained further, on "
+        f"{_slices(deep.slices)} of every region and sequence: {len(deep_columns)} features a patient.{described}",
         f"Radscore of each region: mRMR ({selection.mrmr_scheme}) keeps {selection.mrmr_features} features, then a binomial LASSO with "
         f"{selection.folds}-fold cross-validation (penalty at {'the minimum' if selection.lasso_rule == 'min' else 'one standard error'}); "
         "screen and scaling are made anew in every fold.",
@@ -148,6 +160,35 @@ def methods(summary: Summary) -> tuple[str, ...]:
         "never pooled.",
         f"Software: {', '.join(f'{name} {version}' for name, version in versions().items())}.",
     )
+
+
+def habitats_in_words(protocol: Protocol) -> str:
+    """What is clustered into habitats, by which method."""
+    habitats, texture = protocol.habitats, protocol.habitats.texture
+    method = {
+        "kmeans": "K-means of the voxels'",
+        "gmm": "a Gaussian mixture of the voxels'",
+        "slic": f"K-means of supervoxels of about {habitats.supervoxel_mm:g} mm (SLIC) by their mean",
+    }[habitats.method]
+    if texture is None:
+        return f"{method} {len(protocol.sequences)} values"
+    edge = 2 * texture.kernel_radius + 1
+    where = " \u00d7 ".join([str(edge)] * (2 if texture.in_plane else 3)) + (" voxels of the slice" if texture.in_plane else " voxels")
+    named = _PRESETS.get(texture.features, "") if isinstance(texture.features, str) else f"{len(texture.features)} features"
+    levels = f"grey levels {texture.bin_width:g} wide" if texture.bin_width is not None else f"{texture.bin_count or 32} grey levels"
+    of = ", ".join(SEQUENCE_LABELS[name] for name in texture.sequences or protocol.sequences)
+    parts = [f"{named} of texture (pyradiomics' definitions) in the {where} round each, of {of}, with {levels} over the tumour"]
+    parts += [f"together with their {len(protocol.sequences)} intensities"] if texture.intensities else []
+    left_out = "those that hardly vary" + (f" or correlate above {texture.correlation:g} with another" if texture.correlation else "")
+    parts.append(f"{left_out} left out")
+    if texture.pca or habitats.method == "gmm":
+        parts.append(f"projected on the principal components of {100 * (texture.pca or MIXTURE_PCA):g} % of the variance")
+    return f"{method} {', '.join(parts)}"
+
+
+def _reference(order_by: str) -> str:
+    sequence, _, feature = order_by.partition("__")
+    return f"{feature} of {SEQUENCE_LABELS[sequence]}" if feature else SEQUENCE_LABELS[sequence]
 
 
 def missing_rule() -> str:

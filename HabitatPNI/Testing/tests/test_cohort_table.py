@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from HabitatPNILib.cohort_table import clinical_columns, read_cohort, require_columns
+from HabitatPNILib.cohort_table import clinical_columns, image_columns, read_cohort, require_columns, require_images
 from HabitatPNILib.errors import CohortError
 
 HEADER = "case_id,centre,split,outcome,patient_id,t2w,dwi,adc,roi,age,mrt_stage"
@@ -56,8 +56,8 @@ def test_every_way_of_writing_the_same_table(tmp_path, content):
 
 
 def test_known_columns_are_no_clinical_values(tmp_path):
-    more = ",dicom,low_b,b_dwi,b_low_b,roi_segment,roi_on,roi_2,roi_2_segment,roi_2_on,reference_standard,true_probability"
-    text = table(lambda rows: [row + ",,,1400,50,1,t2w,x.nrrd,1,t2w,biopsy,0.5" for row in rows], HEADER + more)
+    more = ",dicom,low_b,t1pv,b_dwi,b_low_b,roi_segment,roi_on,roi_2,roi_2_segment,roi_2_on,reference_standard,true_probability"
+    text = table(lambda rows: [row + ",,,p.nrrd,1400,50,1,t2w,x.nrrd,1,t2w,biopsy,0.5" for row in rows], HEADER + more)
     found = read_cohort(write(tmp_path / "cohort.csv", text))
     assert clinical_columns(found) == ["age", "mrt_stage"]
     assert found["roi_segment"].tolist() == ["1"] * 3
@@ -68,7 +68,10 @@ def test_known_columns_are_no_clinical_values(tmp_path):
     ("change", "text"),
     [
         (lambda t: t.replace("outcome", "result"), "columns are missing: outcome (it has case_id, centre, split, result"),
-        (lambda t: t.replace(",dwi,", ",dvi,"), "columns are missing: t2w and dwi, or dicom"),
+        (
+            lambda t: t.replace("t2w,dwi,adc,", "x,y,z,"),
+            "columns are missing: the images' (t2w and dwi, t1pv, as the protocol asks), or dicom",
+        ),
         (lambda t: t.replace("training,1", "training,"), "column outcome must be 0 or 1; it is not in rows 3"),
         (lambda t: t.replace(",0,", ",2,"), "column outcome must be 0 or 1; it is not in rows 2, 4"),
         (lambda t: t.replace(",0,", ",no,").replace(",1,", ",yes,"), "column outcome must be 0 or 1; it is not in rows 2, 3, 4"),
@@ -119,3 +122,32 @@ def test_columns_that_a_model_needs(tmp_path):
         CohortError, match=r"lacks the columns pi_rads, tpsa that Model m needs \(clinical columns it has: age, mrt_stage\)"
     ):
         require_columns(found, ["age", "pi_rads", "tpsa"], "Model m")
+
+
+@pytest.mark.parametrize(
+    ("change", "sequences", "missing"),
+    [
+        (lambda t: t, ("t2w", "dwi", "adc"), ""),
+        (lambda t: t.replace(",adc,", ",x,"), ("t2w", "dwi", "adc"), ""),
+        (lambda t: t.replace(",dwi,", ",dvi,"), ("t2w", "dwi", "adc"), "dwi, or dicom"),
+        (lambda t: t.replace("t2w,dwi", "x,dicom"), ("t2w", "dwi", "adc"), ""),
+        (lambda t: t, ("t1pv",), "t1pv"),
+        (lambda t: t.replace("t2w,dwi", "x,dicom"), ("t1pv",), "t1pv"),
+        (lambda t: t.replace("t2w", "t1pv"), ("t1pv",), ""),
+        (lambda t: t.replace("t2w,dwi", "x,dicom"), ("t2w", "t1pv"), "t2w and t1pv"),
+    ],
+)
+def test_images_are_asked_for_as_the_protocol_needs_them(tmp_path, change, sequences, missing):
+    found = read_cohort(write(tmp_path / "cohort.csv", change(table())))
+    if not missing:
+        require_images(found, sequences, "cohort.csv")
+        return
+    with pytest.raises(CohortError) as error:
+        require_images(found, sequences, "cohort.csv")
+    assert f"cohort.csv: columns are missing: {missing}; the protocol needs them (it has case_id, centre" in str(error.value)
+
+
+def test_a_protocol_reads_its_own_images_and_those_that_guide_its_registration():
+    assert image_columns(("t2w", "dwi", "adc")) == image_columns(("t2w",)) == ("t2w", "dwi", "adc", "low_b", "roi")
+    assert image_columns(("t1pv",)) == image_columns(("t1pv",), float("nan")) == ("t1pv", "roi")
+    assert image_columns(("t1pv",), "t2w") == ("t2w", "t1pv", "roi")

@@ -14,14 +14,14 @@ FLOORS = [
     {"networks"},
     {"imaging", "habitats", "features", "learning", "evaluation", "nomogram", "explain", "report"},
     {"habitat_vectors", "preparation", "prepared_store", "model_card", "cohort_run"},
-    {"analysis", "clinical_model", "cohort_steps", "phantoms"},
+    {"analysis", "clinical_model", "cohort_steps", "own_habitats", "phantoms", "worker_case"},
     {"cohort", "table_prediction", "quality", "recalibration", "second_reader"},
     {"training", "case_report"},
     {"study"},
     {"outputs"},
     {"mrml", "gui"},
     {"workbench"},
-    {"terminal", "cli_commands", "study_commands", "cli_study", "worker"},
+    {"terminal", "cli_commands", "study_commands", "texture_command", "cli_study", "cli_texture", "worker"},
     {"cli"},
 ]
 FLOOR_OF = {room: number for number, floor in enumerate(FLOORS) for room in floor}

@@ -13,9 +13,13 @@ import SimpleITK as sitk
 
 from HabitatPNILib import preparation, workbench
 from HabitatPNILib.analysis import analyse
-from HabitatPNILib.errors import CaseError, ModelError, ProtocolError, RequestError
+from HabitatPNILib.errors import Cancelled, CaseError, ModelError, ProtocolError, RequestError
 from HabitatPNILib.frozen_model import find_model
-from HabitatPNILib.workbench import Workbench, read_case
+from HabitatPNILib.own_habitats import own_protocol
+from HabitatPNILib.progress import no_progress
+from HabitatPNILib.protocol import DiffusionSection, Protocol
+from HabitatPNILib.workbench import Workbench
+from HabitatPNILib.worker_case import read_case
 
 SEED = 700  # the phantom of conftest.py
 
@@ -47,6 +51,7 @@ def counted(monkeypatch):
     count(preparation, "register_rigid")
     count(preparation, "preprocess")
     count(workbench, "analyse")
+    count(workbench, "habitat_voxels")
     return calls
 
 
@@ -62,7 +67,7 @@ def test_step_by_step_gives_the_bits_of_one_analysis_and_registers_once(bench, a
     registered = bench.register(**asked)
     habitats = bench.habitats(**asked)
     found = bench.analyse(**asked, clinical=made["clinical"])
-    assert counted == ["register_rigid", "preprocess", "analyse"]
+    assert counted == ["register_rigid", "preprocess", "habitat_voxels", "analyse"]
 
     direct = analyse(phantom[0], small_model)
     assert without_times(found["analysis"]) == without_times(direct.to_dict())
@@ -137,6 +142,66 @@ def test_habitats_of_this_case_alone(bench, asked):
     assert adc == sorted(adc)
     with pytest.raises(ProtocolError, match=r"with 12 habitats: habitats\.k"):
         bench.habitats(**asked, k=12)
+
+
+def test_texture_habitats_are_the_protocol_s_and_another_number_computes_no_texture_again(bench, asked, small_model, counted):
+    value = bench.habitats(**asked, k=5, vectors="hcc77")
+    assert (value["k"], value["vectors"], value["from_model"]) == (5, "hcc77", False)
+    assert value["k_curve"]["k"] == (3, 4, 5, 6, 7, 8, 9)
+    protocol = own_protocol(Protocol.from_dict(small_model.protocol, "of the tests"), 5, "hcc77")
+    prepared = bench._prepare(read_case(asked["case"], {}, protocol.diffusion), protocol, no_progress)
+    fresh = preparation.map_habitats(prepared.preprocessed, protocol.habitats, protocol.sequences, None)
+    np.testing.assert_array_equal(pixels(value["files"]["habitat_map"]), sitk.GetArrayFromImage(fresh.labels))
+    assert [h["voxels"] for h in value["habitats"]] == list(fresh.counts)
+    adc = [h["means"]["adc"] for h in value["habitats"]]
+    assert adc == sorted(adc)
+
+    counted.clear()
+    best = bench.habitats(**asked, k="best", vectors="hcc77")
+    curve = {name: dict(zip(value["k_curve"]["k"], values, strict=True)) for name, values in value["k_curve"].items()}
+    votes = [max(curve[name], key=curve[name].get) for name in ("calinski_harabasz", "silhouette")]
+    votes.append(min(curve["davies_bouldin"], key=curve["davies_bouldin"].get))
+    assert best["k"] == max(votes, key=votes.count)
+    assert best["k_curve"] == value["k_curve"]
+    numbered = bench.habitats(**asked, k=best["k"], vectors="hcc77")
+    assert {k: v for k, v in numbered.items() if k != "files"} == {k: v for k, v in best.items() if k != "files"}
+    assert bench.habitats(**asked, vectors="hcc77")["k"] == 3
+    assert counted == []
+
+
+def test_intensities_of_this_case_alone_are_not_the_model_s_habitats(bench, asked):
+    value = bench.habitats(**asked, vectors="intensity")
+    assert (value["k"], value["vectors"], value["from_model"]) == (3, "intensity", False)
+    assert value["habitats"] == bench.habitats(**asked, k=3)["habitats"]
+    assert bench.habitats(**asked)["vectors"] is None
+
+
+def test_cancel_while_texture_is_computed_leaves_nothing(bench, asked, counted):
+    def stop(_fraction, message):
+        if message == "Texture maps":
+            raise Cancelled
+
+    for _ in range(2):
+        with pytest.raises(Cancelled):
+            bench.habitats(**asked, vectors="all93", progress=stop)
+    assert list(Path(asked["folder"]).iterdir()) == []
+    assert counted.count("habitat_voxels") == 2
+
+
+def test_texture_says_that_its_kernels_are_compiled_at_first(bench, asked):
+    said = []
+    bench.habitats(**asked, vectors="all93", progress=lambda fraction, message: said.append((fraction, message)))
+    assert [fraction for fraction, _ in said] == sorted(fraction for fraction, _ in said)
+    first = next(i for i, (_, message) in enumerate(said) if "compiled at first use, about 30 s" in message)
+    assert first < next(i for i, (_, message) in enumerate(said) if message == "Texture maps")
+
+
+def test_wrong_vectors_are_a_wrong_request_before_anything_is_computed(bench, asked, counted):
+    with pytest.raises(RequestError, match="habitats of texture; vectors is null or one of intensity, hcc77, all93"):
+        bench.habitats(**asked, vectors="texture")
+    with pytest.raises(RequestError, match="four habitats; k is null, a whole number or best"):
+        bench.habitats(**asked, k="four")
+    assert counted == []
 
 
 def test_results_beside_the_inputs_leave_them_alone(bench, asked, made):
@@ -295,6 +360,6 @@ def test_a_case_that_is_none_is_a_wrong_request(bench, asked, case, text):
 
 
 def test_a_read_case_is_a_phantom_only_when_it_says_so(made):
-    diffusion = workbench.DiffusionSection()
+    diffusion = DiffusionSection()
     assert read_case(made["case"], {}, diffusion).is_phantom
     assert not read_case({**made["case"], "phantom": None}, {}, diffusion).is_phantom

@@ -32,6 +32,12 @@ def warm(self, model, progress):
         raise RuntimeError("itk::ERROR: Failed to allocate memory for image.")
     if model == "package":
         import surely_not_installed
+    if model == "numba":
+        sys.modules["numba"] = None
+        import SimpleITK
+        from HabitatPNILib.features.texture import texture_maps
+        block = SimpleITK.Image(4, 4, 4, SimpleITK.sitkUInt8) + 1
+        texture_maps(block, block)
     if model == "fault":
         raise ValueError("two\\nlines of Jane Doe")
     return {"nan": float("nan")} if model == "nan" else {}
@@ -144,6 +150,7 @@ def test_what_a_user_can_mend_is_one_line(client, asked):
         ("warm", {"model": "gone"}, "ModelError", "No model gone"),
         ("analyse", {**asked, "clinical": {}}, "CaseError", "clinical values are missing"),
         ("habitats", {**asked, "k": 12}, "ProtocolError", "habitats.k"),
+        ("habitats", {**asked, "vectors": "texture"}, "RequestError", "habitats of texture; vectors is null or one of"),
         ("report", {**asked, "clinical": {"age": "old"}, "path": "x.html"}, "CaseError", "clinical values are missing"),
     ):
         message = client.ask(command, **arguments)
@@ -207,6 +214,7 @@ def test_what_libraries_print_stays_out_of_the_lines(noisy):
         ("memory", "MemoryError", "There is not enough memory for this case; close other programs or images and run it again"),
         ("sitk", "MemoryError", "There is not enough memory for this case"),
         ("package", "MissingDependencyError", "The Python package surely_not_installed is not installed"),
+        ("numba", "MissingDependencyError", "The Python package numba is not installed; run again and let HabitatPNI install"),
         ("fault", "InternalError", "An unexpected error (ValueError) stopped the computation; the log has the details"),
         ("nan", "InternalError", "An unexpected error (ValueError)"),
     ],

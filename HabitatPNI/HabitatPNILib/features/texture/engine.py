@@ -40,7 +40,7 @@ def texture_maps(
     image : 3D, one real number a voxel
     roi : same grid; voxels that are not 0 belong to the region, at least two of them
     settings : default: all 93 features, 5 x 5 x 5 voxels, 32 grey levels
-    progress : also told while kernels are loaded, which means compiled the first time on a machine (about half a minute in all)
+    progress : also told while kernels are compiled, the first time on a machine (about half a minute in all)
     threads : None for one a processor that this process may use; the values do not depend on it
 
     Raises
@@ -49,6 +49,7 @@ def texture_maps(
         when image and ROI do not fit, the ROI has fewer than two voxels, intensities are not finite, or there are too many
         grey levels
     """
+    progress(0.0, "Texture maps")
     settings = settings or TextureSettings()
     region = prepare_region(image, roi, settings)
     kernels = _load(region, settings, part(progress, 0.0, 0.1))
@@ -74,14 +75,12 @@ def _load(region: Region, settings: TextureSettings, progress: Progress) -> dict
     try:
         for i, family in enumerate(settings.classes):
             loading = pool.submit(load, family)
-            done = False
-            while not done:
+            while loading not in wait((loading,), PATIENCE_S).done:
                 progress(i / len(settings.classes), f"Loading the texture kernel {family} (compiled at first use, about 30 s for all)")
-                done = loading in wait((loading,), PATIENCE_S).done
             kernels[family] = loading.result()
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
-    progress(1.0, "Texture kernels loaded")
+    progress(1.0, "Texture maps")
     return kernels
 
 

@@ -27,16 +27,13 @@ def _count_pairs(cube, first, begin, end, shift, bits, symmetrical, matrix, cell
 
     A symmetrical matrix is kept as its upper triangle. A row of the matrix is 2 ** ``bits`` cells long.
     """
-    n = 0
-    pairs = 0
+    n = pairs = 0
     for e in range(begin, end):
         p = first[e]
         a = cube[p]
         b = cube[p + shift]
         if a >= 0 and b >= 0:
-            if symmetrical:
-                a, b = min(a, b), max(a, b)
-            cell = (np.int64(a) << bits) + b
+            cell = (np.int64(min(a, b)) << bits) + max(a, b) if symmetrical else (np.int64(a) << bits) + b
             cells[n] = cell
             n += matrix[cell] == 0
             matrix[cell] += 1
@@ -45,17 +42,17 @@ def _count_pairs(cube, first, begin, end, shift, bits, symmetrical, matrix, cell
 
 
 @compiled
-def _entropy_of(counts, used, n, total, clogc):
+def _entropy_of(counts, used, n, total, log_total, clogc):
     """Entropy in bits of ``counts`` at the places ``used`` (n,); clears them."""
     weighted = 0.0
     for u in range(n):
         weighted += clogc[counts[used[u]]]
         counts[used[u]] = 0
-    return math.log2(total) - weighted / total
+    return log_total - weighted / total
 
 
 @compiled
-def _difference_features(by_difference, used, n, total, clogc, weights, row):
+def _difference_features(by_difference, used, n, total, log_total, clogc, weights, row):
     """Features of |i - j|; ``weights`` are those of Id, Idm, Idmn, Idn and InverseVariance. Clears ``by_difference``."""
     s_d = s_dd = 0
     inverse = idm = idmn = idn = variance = 0.0
@@ -71,7 +68,7 @@ def _difference_features(by_difference, used, n, total, clogc, weights, row):
         variance += k * weights[d, 4]
     row[4] += s_dd / total
     row[6] += s_d / total
-    row[7] += _entropy_of(by_difference, used, n, total, clogc)
+    row[7] += _entropy_of(by_difference, used, n, total, log_total, clogc)
     row[8] += (total * s_dd - s_d * s_d) / (float(total) * total)
     row[9] += inverse / total
     row[10] += idm / total
@@ -81,10 +78,9 @@ def _difference_features(by_difference, used, n, total, clogc, weights, row):
 
 
 @compiled
-def _sum_features(by_sum, used, n, total, clogc, row):
+def _sum_features(by_sum, used, n, total, log_total, clogc, row):
     """Features of i + j; clears ``by_sum``."""
-    s = 0
-    s_ss = 0
+    s = s_ss = 0
     for u in range(n):
         s += by_sum[used[u]] * used[u]
         s_ss += by_sum[used[u]] * used[u] * used[u]
@@ -99,11 +95,11 @@ def _sum_features(by_sum, used, n, total, clogc, row):
     row[2] += third / total
     row[3] += (total * s_ss - s * s) / (float(total) * total)
     row[21] += mean
-    row[22] += _entropy_of(by_sum, used, n, total, clogc)
+    row[22] += _entropy_of(by_sum, used, n, total, log_total, clogc)
 
 
 @compiled
-def _margin(by_level, levels, grey, total, clogc):
+def _margin(by_level, levels, grey, total, log_total, clogc):
     """Mean, N^2 times the variance, and entropy of a margin."""
     s = s_ss = 0
     weighted = 0.0
@@ -113,22 +109,24 @@ def _margin(by_level, levels, grey, total, clogc):
         s += k * g
         s_ss += k * g * g
         weighted += clogc[k]
-    return s, total * s_ss - s * s, math.log2(total) - weighted / total
+    return s, total * s_ss - s * s, log_total - weighted / total
 
 
 @compiled
 def _add_features(matrix, cells, n, bits, symmetrical, grey, levels, total, by, used, clogc, weights, row):
-    """Add all features but MCC of one direction to ``row``. ``by`` holds counts by level (rows), column, difference and sum."""
+    """Add all features but MCC of one direction to ``row``.
+
+    ``by`` holds counts by level (rows), column, difference and sum; those by column stay as they are where the matrix is symmetrical.
+    """
     by_row, by_column, by_difference, by_sum = by
     used_difference, used_sum = used
     n_difference = np.int64(0)
     n_sum = np.int64(0)
-    s_ij = 0
-    squares = 0
-    most = 0
+    s_ij = squares = most = 0
     weighted = 0.0
     by_row[:levels] = 0
-    by_column[:levels] = 0
+    if not symmetrical:
+        by_column[:levels] = 0
     for c in range(n):
         a = cells[c] >> bits
         b = cells[c] - (a << bits)
@@ -140,11 +138,10 @@ def _add_features(matrix, cells, n, bits, symmetrical, grey, levels, total, by, 
             else:
                 twice = 2
                 by_row[b] += k
-                by_column[a] += k
+        else:
+            by_column[b] += k
         by_row[a] += k
-        by_column[b] += k
-        i = np.int64(grey[a])
-        j = np.int64(grey[b])
+        i, j = np.int64(grey[a]), np.int64(grey[b])
         s_ij += twice * k * i * j
         squares += twice * k * k
         most = max(most, k)
@@ -156,11 +153,14 @@ def _add_features(matrix, cells, n, bits, symmetrical, grey, levels, total, by, 
         used_sum[n_sum] = i + j
         n_sum += by_sum[i + j] == 0
         by_sum[i + j] += twice * k
-    _difference_features(by_difference, used_difference, n_difference, total, clogc, weights, row)
-    _sum_features(by_sum, used_sum, n_sum, total, clogc, row)
-    s_i, var_i, h_i = _margin(by_row, levels, grey, total, clogc)
-    s_j, var_j, h_j = _margin(by_column, levels, grey, total, clogc)
-    h_ij = math.log2(total) - weighted / total
+    log_total = clogc[total] / total
+    _difference_features(by_difference, used_difference, n_difference, total, log_total, clogc, weights, row)
+    _sum_features(by_sum, used_sum, n_sum, total, log_total, clogc, row)
+    s_i, var_i, h_i = _margin(by_row, levels, grey, total, log_total, clogc)
+    s_j, var_j, h_j = s_i, var_i, h_i
+    if not symmetrical:
+        s_j, var_j, h_j = _margin(by_column, levels, grey, total, log_total, clogc)
+    h_ij = log_total - weighted / total
     shared = h_i + h_j - h_ij
     square = float(total) * total
     deviations = math.sqrt(var_i / square) * math.sqrt(var_j / square)
@@ -213,8 +213,7 @@ def _tridiagonal(a, m, diagonal, squares, v, w):
             w[j] -= inner * v[j]
         for i in range(n):
             row = a[(k + 1 + i) * m + k + 1 : (k + 2 + i) * m]
-            v_i = v[i]
-            w_i = w[i]
+            v_i, w_i = v[i], w[i]
             for j in range(n):
                 row[j] -= v_i * w[j] + w_i * v[j]
     diagonal[m - 2] = a[(m - 2) * m + m - 2]
@@ -315,7 +314,11 @@ def _maximal_correlation(matrix, cells, n, bits, symmetrical, by, levels, total,
     row_root, row_inverse, column_root, column_inverse = roots
     a, b = buffers
     rows = _roots(by[0], levels, row_place, row_root, row_inverse)
-    columns = _roots(by[1], levels, column_place, column_root, column_inverse)
+    columns = rows
+    if symmetrical:
+        column_place, column_root, column_inverse = row_place, row_root, row_inverse
+    else:
+        columns = _roots(by[1], levels, column_place, column_root, column_inverse)
     if rows < 2 or columns < 2:
         return 0.0
     for i in range(rows):
@@ -326,8 +329,7 @@ def _maximal_correlation(matrix, cells, n, bits, symmetrical, by, levels, total,
     for c in range(n):
         level_i = cells[c] >> bits
         level_j = cells[c] - (level_i << bits)
-        i = row_place[level_i]
-        j = column_place[level_j]
+        i, j = row_place[level_i], column_place[level_j]
         k = float(matrix[cells[c]]) * (row_inverse[i] * column_inverse[j])
         if symmetrical and i != j:
             b[j * columns + i] += k

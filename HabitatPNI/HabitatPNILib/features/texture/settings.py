@@ -85,7 +85,8 @@ class TextureSettings:
         """Settings of a preset, some of them changed.
 
         ``all93``: every feature, 5 x 5 x 5 voxels. ``hcc77``: first order, GLCM, GLRLM, GLDM and NGTDM in 5 x 5 voxels of a slice
-        (18 + 24 + 16 + 14 + 5 = 77, one reading of the 77 features of Wen et al.; GLSZM in place of GLRLM counts the same).
+        (18 + 24 + 16 + 14 + 5 = 77, one reading of the 77 features of Song et al., doi 10.1186/s12885-025-13781-1; GLSZM in place of
+        GLRLM counts the same).
         """
         if name not in PRESETS:
             raise ProtocolError(f"There is no texture preset {name!r}; there are {', '.join(PRESETS)}.")

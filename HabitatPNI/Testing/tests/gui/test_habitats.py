@@ -6,11 +6,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import qt
 import SimpleITK as sitk
 import slicer
 
 from HabitatPNILib.frozen_model import load_model
-from HabitatPNILib.gui.state import Inputs, Needs, Stale, State
+from HabitatPNILib.gui.state import BEST, VECTORS, Inputs, Needs, Stale, State
 from HabitatPNILib.mrml.segmentations import add_segmentation, habitat_looks
 from HabitatPNILib.mrml.views import of_class
 from HabitatPNILib.mrml.volumes import add_volume
@@ -67,7 +68,7 @@ def test_number_of_ones_own_says_that_it_is_for_looking_only(opened):
     state = State(inputs=Inputs(model=load_model("pca-pni-phantom")))
     section.refresh(state)
     combo = ui.habitatsCountComboBox
-    assert [combo.itemText(i) for i in range(combo.count)] == ["as the model (3)", "2", "3", "4", "5", "6"]
+    assert [combo.itemText(i) for i in range(combo.count)] == ["as the model (3)", *"23456789", "best by the indices"]
     assert not ui.habitatsNoteLabel.isVisible()
     combo.setCurrentIndex(3)
     assert panel.parameters.habitatCount == 4
@@ -78,6 +79,44 @@ def test_number_of_ones_own_says_that_it_is_for_looking_only(opened):
     section.refresh(replace(state, habitats=HABITATS, habitats_from_model=False))
     assert combo.currentIndex == 0
     assert "this case alone" in ui.habitatsNoteLabel.text
+    combo.setCurrentIndex(9)
+    assert panel.parameters.habitatCount == BEST
+    section.refresh(state)
+    assert combo.currentText == "best by the indices"
+    assert "does not enter the probability" in ui.habitatsNoteLabel.text
+
+
+def test_what_habitats_are_clustered_from_is_chosen_and_explained(opened):
+    section, panel, ui = opened
+    model = load_model("pca-pni-phantom")
+    section.refresh(State(inputs=Inputs(model=model)))
+    combo = ui.habitatsVectorsComboBox
+    own, *others = [combo.itemText(i) for i in range(combo.count)]
+    assert own == "as the model (intensity)"
+    assert others == ["intensity", "texture in the slice (77 features)", "texture in 3D (93 features)"]
+    assert not ui.habitatsNoteLabel.isVisible()
+    for index, name in enumerate(VECTORS, start=1):
+        combo.setCurrentIndex(index)
+        assert panel.parameters.habitatVectors == name
+        section.refresh(State(inputs=Inputs(model=model)))
+        assert combo.toolTip == combo.itemData(index, qt.Qt.ToolTipRole)
+        assert "do not enter the probability" in ui.habitatsNoteLabel.text
+    assert "half a minute longer" in combo.toolTip
+    of_texture = replace(model, protocol={**model.protocol, "habitats": {**model.protocol["habitats"], "texture": {"features": "hcc77"}}})
+    panel.parameters.habitatVectors = "of a later version"
+    section.refresh(State(inputs=Inputs(model=of_texture)))
+    assert (combo.currentIndex, combo.currentText) == (0, "as the model (texture)")
+    section.refresh(State(busy=True))
+    assert not combo.enabled
+
+
+def test_choices_are_cut_off_in_no_narrow_panel(opened):
+    section, _panel, ui = opened
+    section.refresh(State(inputs=Inputs(model=load_model("pca-pni-phantom")), habitats=HABITATS))
+    for combo in (ui.habitatsVectorsComboBox, ui.habitatsCountComboBox):
+        widest = max(combo.fontMetrics().horizontalAdvance(combo.itemText(i)) for i in range(combo.count))
+        assert combo.width > widest
+    assert ui.habitatsVectorsComboBox.width == ui.habitatsCountComboBox.width
 
 
 def test_looks_follow_slider_and_boxes(opened):

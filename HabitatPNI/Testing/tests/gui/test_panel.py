@@ -302,6 +302,37 @@ def test_register_alone_shows_the_moving_image_and_habitats_alone_their_number(r
     assert not any(vars(ready.state.stale).values())
 
 
+def test_habitats_of_ones_own_choosing_are_asked_for_and_run_all_goes_back_to_the_model_s(ready, monkeypatch):
+    asked, on_case = [], jobs.on_case
+
+    def recorded(name, request, arguments, load=None):
+        asked.append((name, arguments.get("k"), arguments.get("vectors")))
+        return on_case(name, request, arguments, load)
+
+    monkeypatch.setattr(jobs, "on_case", recorded)
+    ready.find_habitats()
+    finish(ready)
+    ready.ui.habitatsVectorsComboBox.setCurrentIndex(2)
+    ready.ui.habitatsCountComboBox.setCurrentIndex(9)
+    spin(None, 0.05)
+    assert ready.state.stale.habitats
+    ready.find_habitats()
+    finish(ready)
+    assert asked == [("habitats", None, None), ("habitats", "best", "hcc77")]
+    assert not any(vars(ready.state.stale).values())
+    assert "do not enter the probability" in ready.ui.habitatsNoteLabel.text
+    ready.parameters.habitatVectors = ""
+    spin(None, 0.05)
+    assert ready.state.stale.habitats
+    ready.parameters.habitatVectors = "all93"
+    host.click(ready.ui.runAllButton)
+    finish(ready)
+    assert (ready.parameters.habitatCount, ready.parameters.habitatVectors) == (0, "")
+    assert asked[2:] == [("analyse", None, None)]
+    assert not any(vars(ready.state.stale).values())
+    assert not ready.ui.habitatsNoteLabel.isVisible()
+
+
 def test_changed_inputs_make_results_stale(analysed):
     panel, parameters = analysed, analysed.parameters
     assert not any(vars(panel.state.stale).values())

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from HabitatPNILib import own_habitats
 from HabitatPNILib.frozen_model import load_model
+from HabitatPNILib.gui import records
+from HabitatPNILib.gui import state as state_module
 from HabitatPNILib.gui.state import Basis, Doubt, Inputs, Stale, State, first_needy, is_stale, needs_of, sections_of_caution, status_lines
 
 MODELS = Path(__file__).resolve().parents[4] / "models"
@@ -130,6 +134,32 @@ def test_another_model_or_number_of_habitats_makes_the_habitats_stale(combined, 
     made_of = Basis.of(complete(combined))
     assert is_stale(replace(complete(combined), habitat_count=4), made_of, Stale()) == Stale(habitats=True)
     assert is_stale(complete(clinical_model), made_of, Stale()) == Stale(habitats=True, result=True)
+
+
+def test_other_vectors_make_the_habitats_stale_and_a_scene_of_before_there_were_any_does_not(combined):
+    inputs = complete(combined)
+    texture = replace(inputs, habitat_vectors="hcc77")
+    before = Basis.parse(json.dumps({"habitats": {"model": combined.checksum, "k": 0}}))
+    assert is_stale(inputs, before, Stale()) == Stale()
+    assert is_stale(texture, before, Stale()) == Stale(habitats=True)
+    assert is_stale(texture, Basis.of(texture), Stale()) == Stale()
+    assert is_stale(inputs, Basis.of(texture), Stale()) == Stale(habitats=True)
+    assert is_stale(inputs, Basis(habitats=Basis.of(replace(texture, habitat_count=5)).as_the_model), Stale()) == Stale()
+
+
+def test_names_are_those_of_the_worker_and_of_the_selectors():
+    assert state_module.VECTORS == own_habitats.VECTORS
+    assert tuple(records.SELECTORS) == state_module.SELECTABLE
+
+
+def test_a_model_of_a_sequence_that_cannot_be_chosen_says_where_it_runs(combined):
+    portal = replace(combined, protocol={**combined.protocol, "sequences": ["t1pv"]})
+    needs = needs_of(complete(portal))
+    sentence = "This model needs portal venous T1W, which cannot be chosen here yet: run it in a terminal with habitatpni predict."
+    assert needs.images == needs.habitats == (sentence,)
+    assert needs_of(replace(complete(portal), sequences=frozenset())).images == (sentence,)
+    assert status_lines(State(inputs=complete(portal), needs=needs))["images"] == sentence
+    assert first_needy(needs) == "images"
 
 
 def test_prevalence_counts_only_where_the_model_takes_one(combined, clinical_model):

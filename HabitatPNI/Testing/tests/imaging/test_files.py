@@ -40,6 +40,12 @@ def test_other_pixel_types_become_float32(tmp_path):
     assert read.GetPixelID() == sitk.sitkFloat32
 
 
+def test_the_files_own_pixel_type_can_be_kept(tmp_path):
+    path = write(sitk.Cast(image(), sitk.sitkUInt16) + 40000, tmp_path / "i.nrrd")
+    assert read_image(path, as_stored=True).GetPixelID() == sitk.sitkUInt16
+    assert sitk.GetArrayFromImage(read_image(path)).tolist() == sitk.GetArrayFromImage(read_image(path, as_stored=True)).tolist()
+
+
 def test_one_volume_in_4d_is_3d(tmp_path):
     read = read_image(write(sitk.JoinSeries([image()]), tmp_path / "a.nii.gz"))
     assert same_grid(read, image(), 1e-4)

@@ -8,7 +8,7 @@ import SimpleITK as sitk
 
 from HabitatPNILib.case import Case
 from HabitatPNILib.errors import CaseError
-from HabitatPNILib.imaging.preprocessing import preprocess
+from HabitatPNILib.imaging.preprocessing import correct_bias_field, preprocess
 from HabitatPNILib.protocol import PreprocessingSection
 
 COSINE, SINE = np.cos(np.radians(12)), np.sin(np.radians(12))
@@ -150,6 +150,22 @@ def test_n4_takes_a_smooth_bias_away():
     before = inside(preprocess(case, SEQUENCES, "dwi", {}, PreprocessingSection()), "t2w")
     after = inside(preprocess(case, SEQUENCES, "dwi", {}, PreprocessingSection(n4=("t2w",))), "t2w")
     assert after.std() / after.mean() < 0.5 * before.std() / before.mean()
+
+
+def test_n4_does_not_depend_on_the_number_of_threads():
+    """A patient alone, with as many threads as there are, gets the intensities that the same patient got in a cohort, with one."""
+    noise = sitk.SmoothingRecursiveGaussian(sitk.GetImageFromArray(np.random.default_rng(5).normal(400, 2000, (14, 40, 40))), 2.0)
+    noise = sitk.Cast(noise, sitk.sitkFloat32)
+    before, found = sitk.ProcessObject.GetGlobalDefaultNumberOfThreads(), []
+    try:
+        for threads in (1, 2, 3):
+            sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(threads)
+            found.append(sitk.GetArrayFromImage(correct_bias_field(noise)))
+            assert sitk.ProcessObject.GetGlobalDefaultNumberOfThreads() == threads
+    finally:
+        sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(before)
+    np.testing.assert_array_equal(found[0], found[1])
+    np.testing.assert_array_equal(found[0], found[2])
 
 
 def test_two_lesions_are_united_or_the_largest_taken_and_it_is_said():

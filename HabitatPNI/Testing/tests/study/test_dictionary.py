@@ -49,6 +49,20 @@ def test_every_column_of_the_template_is_in_the_dictionary(tmp_path):
     assert "`case_id`, `split`, `outcome`, `roi`, `age`, `mrt_stage`, `pi_rads`" in text
 
 
+def test_another_study_s_template_asks_for_its_own_images(tmp_path):
+    protocol = Protocol.load("hcc-grade")
+    template, _, readme = write_cohort_template(tmp_path, protocol)
+    header = next(csv.reader(template.open(encoding="utf-8")))
+    assert {"t1pv", "roi", "outcome"} <= set(header)
+    assert not {"t2w", "dwi", "adc", "low_b", "b_dwi", "b_low_b", "dicom", "pi_rads"} & set(header)
+    assert list(read_cohort(template)["t1pv"]) == ["case-001/t1pv.nrrd", "case-002/t1pv.nrrd"]
+    assert "`case_id`, `split`, `outcome`, `t1pv`, `roi`" in readme.read_text(encoding="utf-8")
+    by_name = {c.name: c for c in cohort_dictionary(protocol)}
+    assert by_name["outcome"].meaning == f"What the study predicts: {protocol.title}"
+    assert by_name["roi_on"].codes == "t1pv"
+    assert "t1pv" not in {c.name for c in cohort_dictionary()}
+
+
 def test_codes_and_units_are_those_of_the_predictors():
     by_name = {c.name: c for c in cohort_dictionary()}
     assert by_name["pi_rads"].codes == "3 (also 1, 2) = \u2264 3, 4 = 4, 5 = 5"

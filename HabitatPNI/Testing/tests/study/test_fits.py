@@ -56,6 +56,17 @@ def test_figures_are_those_of_direct_fits_and_each_fit_is_made_once(training, qu
         np.testing.assert_array_equal(found[model].fold_aucs, expected.fold_aucs)
 
 
+def test_descriptors_of_the_habitat_map_enter_no_model(training):
+    """Even one that is the outcome itself."""
+    learnable, y = training
+    more = learnable.features.assign(habitats__map__ith__score=y.astype(float))
+    fitted = [fit_pipeline(table, learnable.clinical, y, learnable.protocol) for table in (learnable.features, more)]
+    without, with_them = (
+        found.log_odds(table, learnable.clinical) for found, table in zip(fitted, (learnable.features, more), strict=True)
+    )
+    pd.testing.assert_frame_equal(with_them, without, check_exact=True)
+
+
 def test_a_resumed_study_gives_identical_figures_and_computes_nothing_anew(training, quick_pipeline, tmp_path):
     first = nested(book_of(training, tmp_path), training[1])
     quick_pipeline.calls.clear()

@@ -12,8 +12,10 @@ import SimpleITK as sitk
 
 from HabitatPNILib.cohort import Extraction, extractor, features_of, learn_habitats
 from HabitatPNILib.errors import CohortError, WeightsError
+from HabitatPNILib.habitats.descriptors import describe, descriptor_columns
 from HabitatPNILib.imaging.preprocessing import Preprocessed
-from HabitatPNILib.prepared_store import store_case
+from HabitatPNILib.preparation import map_habitats
+from HabitatPNILib.prepared_store import load_volumes, store_case
 from HabitatPNILib.protocol import Protocol
 from HabitatPNILib.study import fold_habitats
 from HabitatPNILib.study.data import study_data
@@ -122,6 +124,23 @@ def test_only_changed_habitats_are_extracted(extraction):
     moved = learn_habitats([extraction.prepared["v5"]], PROTOCOL)
     found = fold_habitats.habitat_features("v0", path, PROTOCOL, moved, known)
     assert {name.split("__")[0] for name in found} <= {"habitat1", "habitat2"}
+
+
+def test_descriptors_are_those_of_the_folds_own_habitats(extraction, tmp_path):
+    protocol = Protocol.from_dict({**PROTOCOL.to_dict(), "habitats": {**PROTOCOL.to_dict()["habitats"], "descriptors": True}}, "test")
+    paths, known = extraction.prepared, extraction.centroids
+    rows = {c: features_of(c, path, protocol, known) for c, path in paths.items()}
+    features = pd.DataFrame.from_dict(rows, orient="index").rename_axis("case_id")
+    pd.testing.assert_frame_equal(features[extraction.features.columns], extraction.features, check_exact=True)
+    asked = dataclasses.replace(extraction, features=features, protocol=protocol)
+    found = FoldHabitats(features, asked, tmp_path).table(["v4", "v5"])
+    centroids = learn_habitats([paths["v4"], paths["v5"]], protocol)
+    for case in CASES:
+        labels = map_habitats(load_volumes(paths[case]), protocol.habitats, protocol.sequences, centroids).labels
+        assert dict(found.loc[case, descriptor_columns(2)]) == describe(labels, 2)
+    assert not found[descriptor_columns(2)].equals(features[descriptor_columns(2)])
+    plain = FoldHabitats(extraction.features, extraction, tmp_path).table(["v4", "v5"])
+    pd.testing.assert_frame_equal(found[plain.columns], plain, check_exact=True)
 
 
 def test_what_cannot_be_made_is_said(extraction, tmp_path):

@@ -43,6 +43,12 @@ def test_an_identical_image_in_two_splits_is_refused():
         check_leakage(cohort("ttie"), found)
 
 
+def test_every_sequence_is_compared():
+    found = {case: {"t1pv": "same"} for case in ("c0", "c1")}
+    with pytest.raises(CohortError, match=r"c0 \(training\) and c1 \(internal\) hold the identical portal venous T1W image"):
+        check_leakage(cohort("ti"), found)
+
+
 def test_what_is_shared_inside_one_split_is_a_warning():
     report = check_leakage(cohort("ttie", ["1", "1", "", "2"]), hashes("a", "a", "c", "d"))
     assert report.shared_in_split == (("c0", "c1"),)

@@ -7,12 +7,13 @@ import re
 import numpy as np
 import pytest
 
+from HabitatPNILib.protocol import Protocol
 from HabitatPNILib.report.study_content import Verdict
 from HabitatPNILib.study.leakage import LeakageReport
 from HabitatPNILib.study.plan import StudyPlan
 from HabitatPNILib.study.report import study_report_html
 from HabitatPNILib.study.report_checks import checks, controls_table, standing
-from HabitatPNILib.study.report_text import answer, fitted_where, key_figures, limitations, methods
+from HabitatPNILib.study.report_text import answer, fitted_where, habitats_in_words, key_figures, limitations, methods
 from HabitatPNILib.study.summary import Estimate, summarise
 from HabitatPNILib.study.tables import study_tables
 from HabitatPNILib.study.tripod import tripod_table
@@ -202,6 +203,55 @@ def test_methods_state_protocol_seeds_and_versions(summary):
     assert table.loc["Habitats", "Looks at the outcome"] == "no"
     assert table.loc["mRMR, scaling, LASSO", "Refitted in every resample"] == "yes"
     assert table.loc["mRMR, scaling, LASSO", "Seed"] == "11"
+
+
+_TEXTURE = {
+    "features": ["original_glcm_Contrast", "original_glcm_Id"],
+    "sequences": ["adc"],
+    "in_plane": False,
+    "kernel_radius": 1,
+    "bin_width": 25,
+    "intensities": True,
+}
+
+
+@pytest.mark.parametrize(
+    ("habitats", "words"),
+    [
+        ({}, "K-means of the voxels' 3 values"),
+        ({"method": "gmm"}, "a Gaussian mixture of the voxels' 3 values"),
+        ({"method": "slic", "supervoxel_mm": 4}, "K-means of supervoxels of about 4 mm (SLIC) by their mean 3 values"),
+        (
+            {"texture": _TEXTURE},
+            "K-means of the voxels' 2 features of texture (pyradiomics' definitions) in the 3 \u00d7 3 \u00d7 3 voxels round each, of ADC, "
+            "with grey levels 25 wide over the tumour, together with their 3 intensities, those that hardly vary or correlate above 0.95 "
+            "with another left out, projected on the principal components of 95 % of the variance",
+        ),
+        (
+            {"texture": {"features": "all93", "correlation": None, "pca": None}},
+            "K-means of the voxels' 93 features of texture (pyradiomics' definitions) in the 5 \u00d7 5 voxels of the slice round each, of "
+            "T2W, DWI, ADC, with 32 grey levels over the tumour, those that hardly vary left out",
+        ),
+        ({"method": "gmm", "texture": {"pca": None}}, "projected on the principal components of 95 % of the variance"),
+    ],
+)
+def test_habitats_are_described_as_they_are_made(habitats, words):
+    found = habitats_in_words(Protocol.from_dict({"name": "n", "title": "t", "habitats": habitats}, "test"))
+    assert found.endswith(words) if habitats.get("method") == "gmm" and "texture" in habitats else found == words
+
+
+def test_a_texture_study_is_told_truly(summary):
+    extraction = summary.data.extraction
+    features = extraction.features.assign(habitats__map__ith__score=0.5, habitats__map__msi__energy=0.1)
+    values = extraction.protocol.to_dict()
+    values["habitats"] = {**values["habitats"], "texture": {}, "order_by": "adc__original_glcm_Id", "scope": "case", "descriptors": True}
+    other = dataclasses.replace(extraction, features=features, protocol=Protocol.from_dict(values, "test"))
+    told = " ".join(methods(dataclasses.replace(summary, data=dataclasses.replace(summary.data, extraction=other))))
+    assert "Habitats: K-means of the voxels' 77 features of texture" in told
+    assert "clustered in every patient by itself, numbered by ascending mean original_glcm_Id of ADC." in told
+    assert f"of every region and sequence: {extraction.features.shape[1]} features a patient. 2 descriptors of the habitat map" in told
+    assert "in no radscore" in told
+    assert "descriptors" not in " ".join(methods(summary))
 
 
 def test_limitations_come_from_the_data(summary):

@@ -44,8 +44,10 @@ class Reference:
 
         extractor = RadiomicsFeatureExtractor(voxelBatch=batch, **self.arguments(settings))
         extractor.disableAllFeatures()
-        for family in settings.classes:
-            extractor.enableFeatureClassByName(family)
+        wanted: dict[str, list[str]] = {family: [] for family in settings.classes}
+        for name in settings.features:
+            wanted[name.split("_")[1]].append(name.split("_")[2])
+        extractor.enableFeaturesByName(**wanted)
         roi = sitk.Cast(roi != 0, sitk.sitkUInt8)
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 import SimpleITK as sitk
 
 from HabitatPNILib.features.texture import TextureSettings, texture_maps
+from HabitatPNILib.features.texture.names import ALL93
 
 CASES = {
     "brain1": ("pyradiomics/brain1_image.nrrd", "pyradiomics/brain1_label.nrrd"),
@@ -19,6 +22,10 @@ SETTINGS = {
     "in-plane": TextureSettings(in_plane_axis=0),
     "unmasked, width": TextureSettings(masked_kernel=False, bin_width=25.0, kernel_radius=1),
 }
+
+SPOILT_BY_BATCHES = ("original_glcm_JointAverage", "original_glcm_MCC")
+LEFT_TO_ROUNDING = 0.01
+"""Largest share of a region's voxels in which a feature of pyradiomics may hang on its own rounding."""
 
 
 def load(shared_data, case: str, most: int | None = None) -> tuple[sitk.Image, sitk.Image]:
@@ -45,21 +52,17 @@ def test_part_of_a_region(reference, shared_data, case, chosen):
 @pytest.mark.parametrize("chosen", SETTINGS.values(), ids=SETTINGS)
 @pytest.mark.parametrize("case", CASES)
 def test_whole_region(reference, shared_data, case, chosen):
-    """In batches, as pyradiomics is used: what a batch spoils (see the engine's first lines) is known by its NaN or missing value."""
+    """Every voxel and feature; in batches, as pyradiomics is used, but for the two features that a batch spoils."""
     image, roi = load(shared_data, case)
     ours = texture_maps(image, roi, chosen)
     truth = reference.values(image, roi, chosen, ours.indices, batch=100)
+    truth |= reference.values(image, roi, dataclasses.replace(chosen, features=SPOILT_BY_BATCHES), ours.indices)
+    assert set(truth) == set(ALL93)
     for name, differs in reference.differences(ours, truth).items():
-        spoilt = np.zeros(len(differs), bool)
-        if name == "original_glcm_JointAverage":
-            spoilt = np.isnan(truth[name])
-        if name == "original_glcm_MCC":
-            spoilt = truth[name] == -77777.0
-        no_pair = np.isnan(ours.column("original_glcm_JointEnergy"))
-        assert np.isfinite(ours.column(name)[spoilt & ~no_pair]).all()
-        for at in np.flatnonzero(differs & ~spoilt):
+        for at in np.flatnonzero(differs):
             told = f"{name} at {ours.indices[at]}: {ours.column(name)[at]!r}, pyradiomics {truth[name][at]!r}"
             assert reference.rounding_decides(name, image, roi, chosen, ours.indices[at]), told
+        assert differs.mean() <= LEFT_TO_ROUNDING, f"{name}: {differs.sum()} of {len(differs)} voxels are left to rounding"
 
 
 def test_single_precision_image_is_discretised_as_pyradiomics_does(reference, make_image):
