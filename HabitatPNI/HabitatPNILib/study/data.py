@@ -143,7 +143,12 @@ def check_before_extraction(cohort: pd.DataFrame, protocol: Protocol, rejected: 
             f"Clinical column {name} is missing in {len(rows)} of {len(clinical)} training cases ({listed(rows)}); at most "
             f"{MOST_MISSING:.0%} are filled with the median: complete it, or take it out of the protocol (clinical.candidates)"
         )
-    fit_clinical(clinical.fillna(clinical.median()), table.loc[training, "outcome"], list(clinical), protocol.clinical.univariate_p)
+    fit_clinical(
+        clinical.fillna(clinical.median()),
+        table.loc[training, "outcome"],
+        list(protocol.clinical.candidates),
+        protocol.clinical.univariate_p,
+    )
     return table
 
 
