@@ -62,6 +62,7 @@ def phantom(options: argparse.Namespace) -> None:
     """Write a cohort of phantom patients."""
     from .phantoms import write_phantom_cohort
 
+    check_output_folder(options.output)
     with show_progress() as progress:
         write_phantom_cohort(options.output, tuple(options.n), options.seed, options.jobs, progress)
     print(f"{sum(options.n)} phantom patients: {options.output / 'cohort.csv'}")
@@ -73,6 +74,7 @@ def extract(options: argparse.Namespace) -> None:
     from .cohort import extract_for_model
     from .study_commands import chosen_protocol, quality_decisions, undecided_line
 
+    check_output_folder(options.output)
     model = load_model(options.model) if options.model else None
     decided = quality_decisions(options.quality, options.cohort)
     cohort, out, jobs = options.cohort, options.output, options.jobs
@@ -96,11 +98,13 @@ def train(options: argparse.Namespace) -> None:
     from .cohort import load_extraction, read_cohort
     from .second_reader import restrict_features
     from .study.data import study_data
+    from .study.leakage import check_leakage
     from .study_commands import model_identity, quality_decisions, reproducible, undecided_line
     from .training import train as train_model
 
-    extraction = load_extraction(options.features)
+    check_output_folder(options.output)
     table = read_cohort(options.cohort)
+    extraction = load_extraction(options.features)
     decided = quality_decisions(options.quality, options.cohort)
     columns = reproducible(options)
     if columns is not None:
@@ -108,6 +112,7 @@ def train(options: argparse.Namespace) -> None:
     identity = model_identity(options, extraction.protocol, extraction.phantom)
     with show_progress() as progress:
         data = study_data(table, extraction, decided.rejected, decided.undecided)
+        check_leakage(data.cohort, extraction.image_hashes)
         trained = train_model(extraction, data.cohort, identity, options.output, progress)
     print(f"{trained.model.name} {trained.model.version}: {options.output}")
     for row in trained.model.performance:

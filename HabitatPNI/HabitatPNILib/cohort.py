@@ -313,7 +313,7 @@ def load_extraction(out: Path) -> Extraction:
             image_hashes=values["image_hashes"],
             model=values.get("model", ""),
         )
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise CohortError(
             f"{out} does not hold the features of a cohort ({error.__class__.__name__}); run habitatpni extract first"
         ) from error

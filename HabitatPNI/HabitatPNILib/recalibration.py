@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 RELIABLE = 100
+MOST_LOG_ODDS = 36
+"""Beyond, a probability cannot be told from 0 or 1."""
 
 
 def recalibrated_model(model: FrozenModel, update: Update, name: str, version: str, site: str) -> FrozenModel:
@@ -166,7 +168,9 @@ def _from_table(model: FrozenModel, path: Path) -> pd.DataFrame:
     result = pd.DataFrame({"outcome": outcome.to_numpy(int)}, index=pd.Index(table["case_id"], name="case_id"))
     if LOG_ODDS in table:
         values = table[LOG_ODDS].map(number_of)
-        refuse(path, LOG_ODDS, table.index[~np.isfinite(values)], "is missing or no finite number")
+        refuse(
+            path, LOG_ODDS, table.index[~(values.abs() <= MOST_LOG_ODDS)], f"is missing or not between -{MOST_LOG_ODDS} and {MOST_LOG_ODDS}"
+        )
         return result.assign(**{LOG_ODDS: values.to_numpy()})
     if "probability" in table:
         values = table["probability"].map(number_of)

@@ -105,6 +105,8 @@ def second_reading(
             f"{cohort.name}: column roi_2: {len(twice)} cases with features have a second reader's outline; at least 2 are needed "
             f"({FEW_CASES} or more to say much)"
         )
+    if model is not None:  # a clinical value that the model cannot take is found before the long part
+        _radscores_of(model, table.loc[twice], extraction.features.loc[twice])
     protocol = extraction.protocol
     tasks = []
     for case in twice:
@@ -183,6 +185,7 @@ def reproducible_columns(path: Path, at_least: float) -> list[str]:
     if len(set(names)) < len(names):
         refuse(path, "feature", (number for number, cells in rows if names.count(cells["feature"]) > 1), "repeats a name")
     limits = {cells["feature"]: number_of(cells[_IN_TRAINING]) for _, cells in rows}
+    refuse(path, _IN_TRAINING, (n for n, cells in rows if limits[cells["feature"]] > 1), "is above 1, which no ICC can be")
     if all(np.isnan(value) for value in limits.values()):
         raise CohortError(f"{path.name}: fewer than 2 training cases were read twice: no features can be chosen by it")
     kept = [name for name, value in limits.items() if value >= at_least]
@@ -265,18 +268,21 @@ def _correlations(values: np.ndarray, names: list[str], kind: Kind) -> dict[str,
 def _radscores(model: FrozenModel, table: pd.DataFrame, two: list[pd.DataFrame], kind: Kind) -> pd.DataFrame:
     import pandas as pd
 
-    readings = []
-    for features in two:
-        scores = model_radscores(model, features)
-        log_odds = model_log_odds(model, table, scores)
-        named = scores.rename(columns=lambda region: f"radscore_{region}")
-        readings.append(named.assign(**{LOG_ODDS: log_odds, "probability": 1 / (1 + np.exp(-log_odds))}))
+    readings = [_radscores_of(model, table, features) for features in two]
     values = np.stack([reading.to_numpy(dtype=float) for reading in readings])
     names = [str(name) for name in readings[0].columns]
     shift = values[1] - values[0]
     result = pd.DataFrame(_correlations(values, names, kind), index=pd.Index(names, name="score"))
     differences = pd.DataFrame(shift, columns=names)
     return result.assign(mean_difference=differences.mean(), largest_difference=differences.abs().max())
+
+
+def _radscores_of(model: FrozenModel, table: pd.DataFrame, features: pd.DataFrame) -> pd.DataFrame:
+    """Radscores, log odds and probability of every case by the model."""
+    scores = model_radscores(model, features)
+    log_odds = model_log_odds(model, table, scores)
+    named = scores.rename(columns=lambda region: f"radscore_{region}")
+    return named.assign(**{LOG_ODDS: log_odds, "probability": 1 / (1 + np.exp(-log_odds))})
 
 
 def _summary(features: pd.DataFrame) -> pd.DataFrame:

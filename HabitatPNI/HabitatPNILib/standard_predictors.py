@@ -56,5 +56,9 @@ def standard_predictor(name: str, values: pd.Series) -> Predictor:
     if name not in _STANDARD:
         raise CohortError(f"Clinical candidate {name} has no definition; known: {', '.join(_STANDARD)} (protocol clinical.candidates)")
     predictor = _STANDARD[name]
-    numbers = pd.Series([predictor.code(v, "in training") for v in values]) if predictor.levels else pd.to_numeric(values, errors="coerce")
+    numbers = (
+        pd.Series([predictor.code(value, str(case)) for case, value in values.items()])
+        if predictor.levels
+        else pd.to_numeric(values, errors="coerce")
+    )
     return replace(predictor, low=float(numbers.min()), high=float(numbers.max()))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from . import RESEARCH_USE_ONLY
 from .csv_rows import listed
-from .errors import CohortError
+from .errors import CohortError, ModelError
 from .frozen_model import load_model
 from .progress import part
 from .storage import check_output_folder
@@ -41,25 +42,26 @@ def study(options: argparse.Namespace) -> None:
         seed=options.seed,
         jobs=options.jobs,
     )
+    if options.phantom == (options.cohort is not None):
+        raise CohortError("A study needs a cohort table, or --phantom for a cohort of digital phantoms, and not both")
     protocol = _study_protocol(options)
+    identity, columns = model_identity(options, protocol, options.phantom), reproducible(options)
     with show_progress() as progress:
         cohort = options.cohort
         if options.phantom:
             sizes, seed = tuple(options.n), options.phantom_seed
             cohort = write_phantom_cohort(options.output / "cohort", sizes, seed, options.jobs, part(progress, 0.0, 0.1))
-        if cohort is None:
-            raise CohortError("A study needs a cohort table; or give --phantom for a cohort of digital phantoms")
         decided = quality_decisions(options.quality, cohort)
         found = run_study(
             cohort,
             protocol,
-            model_identity(options, protocol, options.phantom),
+            identity,
             options.output,
             plan,
             features=options.features,
             rejected=decided.rejected,
             undecided=decided.undecided,
-            columns=reproducible(options),
+            columns=columns,
             progress=part(progress, 0.1, 1.0) if options.phantom else progress,
         )
     for way, estimate in found.summary.estimates["combined"].items():
@@ -123,6 +125,8 @@ def recalibrate(options: argparse.Namespace) -> None:
     from .recalibration import recalibration_section, site_cases
 
     model = load_model(options.model)
+    name = f"{model.name}-recalibrated" if options.name is None else options.name
+    check_called(name, options.model_version)
     check_output_folder(options.output)
     cases = site_cases(model, options.table, options.features)
     update = choose_update(cases["outcome"], cases["log_odds"], options.method)
@@ -130,7 +134,6 @@ def recalibrate(options: argparse.Namespace) -> None:
     if update.chosen.name == "original":
         print(f"{model.name} {model.version} fits these patients as it is: nothing is written")
         return
-    name = options.name or f"{model.name}-recalibrated"
     new = write_recalibrated(model, update, options.output, name=name, version=options.model_version, site=options.site)
     print(f"{new.name} {new.version}: {options.output}")
     print(RESEARCH_USE_ONLY)
@@ -192,10 +195,18 @@ def _study_protocol(options: argparse.Namespace) -> Protocol:
     return chosen_protocol(options.protocol or "pca-pni", options.backbone, weights)
 
 
+def check_called(name: str, version: str) -> None:
+    """Refuse a new model's name or version that no folder could bear."""
+    for option, value in (("--name", name), ("--model-version", version)):
+        if not re.fullmatch(r"[\w.+-]{1,80}", value):
+            raise ModelError(f"A model cannot be called {value[:80]!r}: give {option} letters, digits and . + - _ alone, 80 at most")
+
+
 def model_identity(options: argparse.Namespace, protocol: Protocol, phantom: bool) -> Identity:
     """What a person says of a new model on the command line; a model of phantoms says so first."""
     from .training import Identity
 
+    check_called(options.name, options.model_version)
     notice = "Trained on a local cohort: it fits patients like those, examined and outlined in the same way."
     if phantom:
         notice = (

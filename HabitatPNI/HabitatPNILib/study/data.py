@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING
 
 from ..cohort import SPLITS, Extraction, check_training_cases
 from ..cohort_table import check_rejected
+from ..csv_rows import listed
 from ..errors import CohortError
-from ..learning.pipeline import MODEL_CLINICAL, MODEL_COMBINED, model_names
+from ..learning.classifiers import fit_clinical
+from ..learning.pipeline import MODEL_CLINICAL, MODEL_COMBINED, MOST_MISSING, model_names
 from ..predictors import Predictor
 from ..protocol import Protocol
 from ..training import coded_clinical
+from .leakage import check_leakage
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -107,6 +110,46 @@ def study_data(
     _check_outcomes(table)
     predictors, clinical = coded_clinical(table, extraction.protocol)
     return StudyData(table, extraction, clinical, tuple(predictors), left_out, tuple(c for c in map(str, table.index) if c in undecided))
+
+
+def check_before_extraction(cohort: pd.DataFrame, protocol: Protocol, rejected: Mapping[str, str]) -> pd.DataFrame:
+    """Find out before hours of extraction what the cohort table alone tells.
+
+    Parameters
+    ----------
+    cohort : table of `read_cohort`
+    protocol : of the study
+    rejected : reason by case that the quality sheet rejects
+
+    Returns
+    -------
+    the table without the rejected cases
+
+    Raises
+    ------
+    CohortError, CaseError
+        as `study_data` and the clinical part of `fit_pipeline`, and for a patient who stands in two splits
+    """
+    check_rejected(cohort, rejected)
+    table = cohort.loc[[case for case in cohort.index if str(case) not in rejected]]
+    _check_outcomes(table)
+    check_leakage(table, {})
+    training = table["split"] == "training"
+    clinical = coded_clinical(table, protocol)[1].loc[training]
+    gaps = clinical.isna()
+    for name in gaps.columns[gaps.mean() > MOST_MISSING]:
+        rows = clinical.index[gaps[name]]
+        raise CohortError(
+            f"Clinical column {name} is missing in {len(rows)} of {len(clinical)} training cases ({listed(rows)}); at most "
+            f"{MOST_MISSING:.0%} are filled with the median: complete it, or take it out of the protocol (clinical.candidates)"
+        )
+    fit_clinical(
+        clinical.fillna(clinical.median()),
+        table.loc[training, "outcome"],
+        list(protocol.clinical.candidates),
+        protocol.clinical.univariate_p,
+    )
+    return table
 
 
 def _check_outcomes(table: pd.DataFrame) -> None:

@@ -91,7 +91,7 @@ def run_honesty(data: StudyData, plan: StudyPlan, folder: Path, progress: Progre
     training = data.rows("training")
     features, clinical, y = data.features.loc[training], data.clinical.loc[training], data.y.loc[training].to_numpy()
     book = FitBook(Learnable(features, clinical, data.protocol), y, folder, plan.jobs)
-    _check_patients(y, plan)
+    check_patients(y, plan)
     table_of, fits_progress = None, progress
     reason = _no_nested_habitats(data, plan)
     if not reason:
@@ -127,8 +127,18 @@ def learning_sizes(y: np.ndarray, plan: StudyPlan, protocol: Protocol) -> tuple[
     return tuple(int(size) for size in sizes) if len(sizes) > 1 else ()
 
 
-def _check_patients(y: np.ndarray, plan: StudyPlan) -> None:
-    """Fewer patients would leave every radscore empty, and the figures would be those of an empty model."""
+def check_patients(y: np.ndarray, plan: StudyPlan) -> None:
+    """Refuse too few patients: every radscore would be empty, and the figures those of an empty model.
+
+    Parameters
+    ----------
+    y : (patients,) outcome of the training patients, 0 or 1
+
+    Raises
+    ------
+    CohortError
+        saying how many there are and how many are needed
+    """
     rarer = int(min(y.sum(), len(y) - y.sum()))
     left = rarer - -(-rarer // plan.folds)
     if left < _LEAST_IN_PART:

@@ -19,10 +19,10 @@ from ..second_reader import restrict_features
 from ..storage import check_output_folder, write_file, write_text
 from ..training import Identity, Trained, train
 from .controls import ControlResult, negative_controls
-from .data import study_data
+from .data import check_before_extraction, study_data
 from .figures import StudyFigure, study_figures
 from .habitats import cohort_k_curve, habitat_examples
-from .honesty import run_honesty
+from .honesty import check_patients, run_honesty
 from .leakage import LeakageReport, check_leakage
 from .plan import StudyPlan
 from .report import study_report_html
@@ -90,9 +90,10 @@ def run_study(
     """
     check_output_folder(out)
     rejected = dict(rejected or {})
-    extraction = _extraction(cohort, protocol, out, plan, features, rejected, part(progress, 0.0, 0.35))
     table = read_cohort(cohort)
-    kept = table.loc[[case for case in table.index if str(case) not in rejected]]
+    kept = check_before_extraction(table, protocol, rejected)
+    check_patients(kept.loc[kept["split"] == "training", "outcome"].to_numpy(), plan)
+    extraction = _extraction(cohort, protocol, out, plan, features, rejected, part(progress, 0.0, 0.35))
     leakage = check_leakage(kept, extraction.image_hashes)
     if columns is not None:
         extraction = restrict_features(extraction, columns)

@@ -27,7 +27,7 @@ CLINICAL = {"age": 63, "mrt_stage": 2, "pi_rads": 4}
 
 
 def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, str(SCRIPT), *map(str, arguments)], capture_output=True, text=True, check=False)
+    return subprocess.run([sys.executable, str(SCRIPT), *map(str, arguments)], capture_output=True, encoding="utf-8", check=False)
 
 
 def run_here(monkeypatch: pytest.MonkeyPatch, folder: Path) -> object:
@@ -51,7 +51,9 @@ def batch(tmp_path_factory, phantom_files, small_model):
     """One good case (outline as .seg.nrrd, clinical values in clinical.csv, b-values in case.json) and two that cannot be analysed."""
     cases, out = tmp_path_factory.mktemp("batch") / "cases", tmp_path_factory.mktemp("batch-out")
     shutil.copytree(phantom_files, cases / "a-good", ignore=shutil.ignore_patterns("roi.nrrd"))
-    (cases / "a-good" / "case.json").write_text(json.dumps({"b_values": {"dwi": 1400, "low_b": 50}, "roi_segment": "Tumour"}))
+    (cases / "a-good" / "case.json").write_text(
+        json.dumps({"b_values": {"dwi": 1400, "low_b": 50}, "roi_segment": "Tumour"}), encoding="utf-8"
+    )
     outline = sitk.ReadImage(str(phantom_files / "roi.nrrd"))
     for key, text in (("ID", "tumour"), ("Name", "Tumour"), ("Layer", "0"), ("LabelValue", "1")):
         outline.SetMetaData(f"Segment0_{key}", text)
@@ -60,7 +62,7 @@ def batch(tmp_path_factory, phantom_files, small_model):
     (cases / "c-two").mkdir()
     for suffix in ("nrrd", "nii.gz"):
         (cases / "c-two" / f"t2w.{suffix}").touch()
-    (cases / "clinical.csv").write_text("case_id,age,mrt_stage,pi_rads\na-good,63,2,4\nb-no-outline,63,2,4\n")
+    (cases / "clinical.csv").write_text("case_id,age,mrt_stage,pi_rads\na-good,63,2,4\nb-no-outline,63,2,4\n", encoding="utf-8")
     before = {p.relative_to(cases) for p in cases.rglob("*")}
     done = run(cases, "--model", small_model.folder, "--output", out)
     assert {p.relative_to(cases) for p in cases.rglob("*")} == before
@@ -85,7 +87,7 @@ def test_the_table_holds_the_probability_of_the_terminal(batch, phantom_files, s
     clinical = ",".join(f"{name}={value}" for name, value in CLINICAL.items())
     options = ["--b-value", "1400", "--clinical", clinical, "--model", str(small_model.folder), "-o", str(tmp_path)]
     assert terminal(["predict", *images, *options]) == 0
-    expected = json.loads((tmp_path / "analysis.json").read_text())["probability"]
+    expected = json.loads((tmp_path / "analysis.json").read_text(encoding="utf-8"))["probability"]
     assert float(table["a-good"]["probability"]) == pytest.approx(expected, abs=1e-6)
     assert table["a-good"]["model"] == "small"
     assert table["a-good"]["error"] == ""
@@ -112,7 +114,7 @@ def cohort(tmp_path, phantom) -> Path:
     columns |= {name: path.relative_to(tmp_path / "cohort").as_posix() for name, path in paths.items()}
     columns |= {"b_dwi": 1400, "b_low_b": 50, **case.clinical, "true_probability": 0.5}
     table = tmp_path / "cohort" / "cohort.csv"
-    table.write_text(",".join(columns) + "\n" + ",".join(map(str, columns.values())) + "\n")
+    table.write_text(",".join(columns) + "\n" + ",".join(map(str, columns.values())) + "\n", encoding="utf-8")
     return table
 
 
@@ -191,7 +193,7 @@ def test_a_wrong_case_json_fails_its_case_alone(script, tmp_path, text, message)
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "t2w.nrrd").touch()
-    (tmp_path / "one" / "case.json").write_text(text)
+    (tmp_path / "one" / "case.json").write_text(text, encoding="utf-8")
     cases = script.read_cases(tmp_path)
     assert str(cases["one"]) == message
     assert cases["two"] == {"t2w": tmp_path / "two" / "t2w.nrrd", "clinical": {}}
@@ -251,7 +253,7 @@ def test_in_slicer_what_nobody_foresaw_ends_the_process_in_one_line(tmp_path, mo
 
 
 def test_a_table_with_a_case_twice_is_refused(script, tmp_path):
-    (tmp_path / "clinical.csv").write_text("case_id,age\na,1\na,2\n")
+    (tmp_path / "clinical.csv").write_text("case_id,age\na,1\na,2\n", encoding="utf-8")
     (tmp_path / "a").mkdir()
     with pytest.raises(script.CaseError, match=r"^clinical.csv: every row needs a case_id of its own$"):
         script.read_cases(tmp_path)

@@ -34,7 +34,7 @@ def predicted(tmp_path_factory, phantom_files, small_model):
         "HabitatPNILib.cli",
         *arguments(phantom_files, small_model, out, "--low-b", str(phantom_files / "low_b.nrrd")),
     ]
-    return out, subprocess.run(command, capture_output=True, text=True, check=False)
+    return out, subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
 
 
 def test_predict_writes_everything_and_prints_the_number_with_its_notice(predicted):
@@ -42,7 +42,7 @@ def test_predict_writes_everything_and_prints_the_number_with_its_notice(predict
     assert run.returncode == 0, run.stderr
     written = {p.name for p in out.iterdir()}
     assert written == {"analysis.json", "report.html", "t2w.nrrd", "dwi.nrrd", "adc.nrrd", "roi.nrrd", "habitats.seg.nrrd", "scene.mrb"}
-    values = json.loads((out / "analysis.json").read_text())
+    values = json.loads((out / "analysis.json").read_text(encoding="utf-8"))
     assert f"Probability of perineural invasion: {values['probability']:.3f}" in run.stdout
     assert "demonstration model: this number means nothing for a patient" in run.stdout
     assert "Research use only" in run.stdout
@@ -51,7 +51,7 @@ def test_predict_writes_everything_and_prints_the_number_with_its_notice(predict
 
 def test_the_terminal_and_the_library_give_the_same_probability(predicted, phantom, small_model):
     case = phantom[0].with_clinical({"age": 63, "mrt_stage": 2, "pi_rads": 4})
-    values = json.loads((predicted[0] / "analysis.json").read_text())
+    values = json.loads((predicted[0] / "analysis.json").read_text(encoding="utf-8"))
     assert values["probability"] == pytest.approx(analyse(case, small_model).probability, abs=1e-6)
 
 
@@ -69,7 +69,7 @@ def test_habitats_and_roi_coincide_voxel_for_voxel_and_slicer_finds_its_segments
 
 
 def test_the_report_needs_no_network_and_names_nobody(predicted):
-    html = (predicted[0] / "report.html").read_text()
+    html = (predicted[0] / "report.html").read_text(encoding="utf-8")
     assert "demonstration model: this number means nothing for a patient" in html
     assert "Research use only" in html
     for forbidden in ("http://", 'src="http', "<script", "@import"):
@@ -88,7 +88,7 @@ def test_an_earlier_patients_files_do_not_stay_beside_another_report(tmp_path):
     out = tmp_path / "out"
     out.mkdir()
     for name in ("scene.mrb", "habitats.seg.nrrd", "notes.txt"):
-        (out / name).write_text("earlier")
+        (out / name).write_text("earlier", encoding="utf-8")
     assert main(["predict", "--clinical", CLINICAL, "--model", "pca-pni-clinical", "-o", str(out)]) == 0
     assert {p.name for p in out.iterdir()} == {"analysis.json", "report.html", "notes.txt"}
 
@@ -207,21 +207,21 @@ def test_clinical_values_may_come_in_several_options(tmp_path, capsys):
 
 
 def test_a_folder_that_cannot_be_written_is_found_before_the_work(tmp_path, capsys, phantom_files, small_model):
-    (tmp_path / "file").write_text("mine")
+    (tmp_path / "file").write_text("mine", encoding="utf-8")
     for out in ("file", "file/sub"):
         code = main(arguments(phantom_files, small_model, tmp_path / out))
         error = capsys.readouterr().err
         assert code == 2
         assert "is a file; give a folder for the results" in error
         assert "%]" not in error
-    assert (tmp_path / "file").read_text() == "mine"
+    assert (tmp_path / "file").read_text(encoding="utf-8") == "mine"
 
 
 def test_an_altered_model_is_one_line(phantom_files, small_model, tmp_path, capsys):
     folder = tmp_path / "altered"
     shutil.copytree(small_model.folder, folder)
-    text = (folder / "model.json").read_text()
-    (folder / "model.json").write_text(text.replace('"cut_off": 0.3', '"cut_off": 0.4'))
+    text = (folder / "model.json").read_text(encoding="utf-8")
+    (folder / "model.json").write_text(text.replace('"cut_off": 0.3', '"cut_off": 0.4'), encoding="utf-8")
     fails(capsys, ["models", "verify", str(folder)], "field cut_off does not match its checksum")
     fails(capsys, arguments(phantom_files, str(folder), tmp_path / "out"), "field cut_off")
 
@@ -250,7 +250,7 @@ def test_the_list_of_models_goes_on_past_a_damaged_one(small_model, tmp_path, ca
     monkeypatch.setenv("HABITATPNI_MODELS", str(tmp_path))
     shutil.copytree(small_model.folder, tmp_path / "another-name")
     shutil.copytree(small_model.folder, tmp_path / "broken")
-    (tmp_path / "broken" / "card.md").write_text("better numbers")
+    (tmp_path / "broken" / "card.md").write_text("better numbers", encoding="utf-8")
     assert main(["models", "list"]) == 0
     captured = capsys.readouterr()
     assert captured.err.splitlines() == ["Model broken: field files.card.md: the file does not match its sha256; install the model again"]
@@ -266,7 +266,7 @@ def test_the_list_of_models_goes_on_past_a_damaged_one(small_model, tmp_path, ca
 def test_help_imports_nothing_heavy():
     code = "import sys\nfrom HabitatPNILib.cli import main\ntry: main(['predict', '--help'])\nexcept SystemExit: pass\n"
     code += "print(sorted({'numpy', 'SimpleITK', 'torch', 'pydantic', 'pandas', 'rich', 'sklearn'} & set(sys.modules)))"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip().endswith("[]")
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=True).stdout.strip().endswith("[]")
 
 
 def dicom_arguments(shared_data, case, small_model, out):
@@ -277,16 +277,16 @@ def dicom_arguments(shared_data, case, small_model, out):
 
 def test_a_real_study_goes_from_dicom_to_the_report(shared_data, small_model, tmp_path, capsys):
     assert main(dicom_arguments(shared_data, "ProstateX-0000", small_model, tmp_path / "out")) == 0
-    values = json.loads((tmp_path / "out" / "analysis.json").read_text())
+    values = json.loads((tmp_path / "out" / "analysis.json").read_text(encoding="utf-8"))
     assert values["registration"]["accepted"]
     assert values["registration"]["displacement_mm"] < 5
     assert sum(h["volume_ml"] for h in values["habitats"]) == pytest.approx(0.32, abs=0.03)
     printed = capsys.readouterr().out
     for text in ("demonstration model: this number means nothing for a patient", "43% off", "acquired DWI voxels (fewer than 30)"):
         assert text in printed
-        assert text in (tmp_path / "out" / "report.html").read_text()
-    assert "ProstateX" not in (tmp_path / "out" / "report.html").read_text()
-    assert "ProstateX" not in (tmp_path / "out" / "analysis.json").read_text()
+        assert text in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert "ProstateX" not in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert "ProstateX" not in (tmp_path / "out" / "analysis.json").read_text(encoding="utf-8")
 
 
 def test_a_real_study_with_an_empty_outline_is_refused_naming_the_t2w_chosen(shared_data, small_model, tmp_path, capsys):

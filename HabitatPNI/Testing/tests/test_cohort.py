@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from dataclasses import replace
 
@@ -26,7 +27,7 @@ from HabitatPNILib.cohort import (
     prepared_paths,
     read_cohort,
 )
-from HabitatPNILib.errors import CohortError, ModelError, WeightsError
+from HabitatPNILib.errors import CohortError, ModelError, ProtocolError, WeightsError
 from HabitatPNILib.features.deep import DeepExtractor
 from HabitatPNILib.imaging.phantom import phantom_case
 from HabitatPNILib.preparation import map_habitats, prepare
@@ -243,6 +244,17 @@ def test_missing_tables_and_folders(tmp_path):
         read_cohort(tmp_path / "none.csv")
     with pytest.raises(CohortError, match="run habitatpni extract first"):
         load_extraction(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "change", [{"prepared": []}, {"centroids": 5}, {"training": 5}, {"protocol": []}], ids=["prepared", "centroids", "training", "protocol"]
+)
+def test_a_damaged_extraction_is_one_line(extracted, folder, tmp_path, change):
+    out = shutil.copytree(folder / "features", tmp_path / "features", ignore=shutil.ignore_patterns("prepared", "cases"))
+    values = json.loads((out / "extraction.json").read_text(encoding="utf-8"))
+    (out / "extraction.json").write_text(json.dumps(values | change), encoding="utf-8")
+    with pytest.raises((CohortError, ProtocolError), match=r"does not hold the features of a cohort|Protocol in extraction\.json"):
+        load_extraction(out)
 
 
 def test_features_can_be_learned_from_in_another_way_but_not_be_said_to_be_others(extracted):

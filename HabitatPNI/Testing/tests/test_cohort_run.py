@@ -38,7 +38,7 @@ def work(case_id, what):
 @pytest.fixture
 def work(tmp_path, monkeypatch):
     """Function that does what a task says."""
-    (tmp_path / "work_of_the_tests.py").write_text(WORK)
+    (tmp_path / "work_of_the_tests.py").write_text(WORK, encoding="utf-8")
     monkeypatch.syspath_prepend(str(tmp_path))
     yield importlib.import_module("work_of_the_tests").work
     sys.modules.pop("work_of_the_tests")

@@ -69,7 +69,7 @@ def test_a_model_comes_back_as_it_was_written(folder):
     for name in ("name", "predictors", "intercept", "terms", "imaging", "cut_off", "protocol", "demonstration"):
         assert getattr(loaded, name) == getattr(original, name)
     assert loaded.card.startswith("Made for a test.")
-    assert json.loads((folder / "model.json").read_text())["research_use_only"].startswith("Research use only")
+    assert json.loads((folder / "model.json").read_text(encoding="utf-8"))["research_use_only"].startswith("Research use only")
 
 
 def mixture() -> HabitatMixture:
@@ -120,13 +120,13 @@ def test_any_changed_byte_is_refused(folder, position):
 
 def test_an_altered_field_is_named(folder):
     path = folder / "model.json"
-    path.write_text(path.read_text().replace('"intercept": -1.25', '"intercept": -1.26'))
+    path.write_text(path.read_text(encoding="utf-8").replace('"intercept": -1.25', '"intercept": -1.26'), encoding="utf-8")
     with pytest.raises(ModelError, match="field intercept does not match its checksum"):
         load_model(folder)
 
 
 def test_an_altered_or_missing_card_is_named(folder):
-    (folder / "card.md").write_text("better numbers")
+    (folder / "card.md").write_text("better numbers", encoding="utf-8")
     with pytest.raises(ModelError, match=r"field files\.card\.md: the file does not match"):
         load_model(folder)
     (folder / "card.md").unlink()
@@ -136,7 +136,7 @@ def test_an_altered_or_missing_card_is_named(folder):
 
 def test_another_schema_and_no_json(folder):
     path = folder / "model.json"
-    path.write_text(path.read_text().replace("habitatpni-model-1", "habitatpni-model-9"))
+    path.write_text(path.read_text(encoding="utf-8").replace("habitatpni-model-1", "habitatpni-model-9"), encoding="utf-8")
     with pytest.raises(ModelError, match="field schema is habitatpni-model-9, this version reads"):
         load_model(folder)
 
@@ -233,7 +233,7 @@ def test_a_model_can_be_read_with_the_standard_library_alone(folder):
         "from HabitatPNILib.frozen_model import load_model\n"
         f"print(load_model({str(folder)!r}).predictors[0].label)\n"
     )
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "Age"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=True).stdout.strip() == "Age"
 
 
 def test_a_model_may_hold_a_run_of_zeros_of_its_own(tmp_path):

@@ -85,7 +85,7 @@ def test_what_the_module_file_imports_of_the_library_needs_the_standard_library_
         f"import sys; sys.path.insert(0, {str(MODULE)!r}); before = set(sys.modules); import HabitatPNILib.mrml.logic; "
         "print(sorted({m.split('.')[0] for m in set(sys.modules) - before} - set(sys.stdlib_module_names)))"
     )
-    done = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, encoding="utf-8", check=True)
     assert done.stdout.strip() == "['HabitatPNILib']"
 
 

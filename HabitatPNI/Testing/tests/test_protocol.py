@@ -79,10 +79,10 @@ def test_files_that_are_no_protocol(tmp_path):
     with pytest.raises(ProtocolError, match=r"No protocol none; known: .*pca-pni"):
         Protocol.load("none")
     broken = tmp_path / "broken.yaml"
-    broken.write_text("name: [")
+    broken.write_text("name: [", encoding="utf-8")
     with pytest.raises(ProtocolError, match=r"broken\.yaml is not valid YAML"):
         Protocol.load(broken)
-    broken.write_text("just text")
+    broken.write_text("just text", encoding="utf-8")
     with pytest.raises(ProtocolError, match="not a mapping"):
         Protocol.load(broken)
 

@@ -152,6 +152,7 @@ def _regions_of(k):
         (lambda t: t, 1.5, "Smallest ICC 1.5 is not above 0 and up to 1"),
         (lambda t: t.assign(icc_training=np.nan), 0.8, "fewer than 2 training cases were read twice"),
         (lambda t: t.drop(columns="icc_training"), 0.8, "columns are missing: icc_training; write one with habitatpni reader2"),
+        (lambda t: t.assign(icc_training=[0.9, 95, 2]), 0.8, "column icc_training is above 1, which no ICC can be in rows 3, 4"),
         (lambda t: pd.concat([t, t.iloc[:1]]), 0.8, "column feature repeats a name in rows 2, 5"),
     ],
 )

@@ -21,12 +21,12 @@ def test_a_full_disk_leaves_the_old_file(tmp_path):
     write_text(tmp_path / "a.txt", "old")
 
     def fail(path):
-        path.write_text("ha")
+        path.write_text("ha", encoding="utf-8")
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with pytest.raises(OutputError, match=r"a\.txt could not be written: No space left on device"):
         write_file(tmp_path / "a.txt", fail)
-    assert (tmp_path / "a.txt").read_text() == "old"
+    assert (tmp_path / "a.txt").read_text(encoding="utf-8") == "old"
     assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
 
 
@@ -35,7 +35,7 @@ def test_the_temporary_name_keeps_double_suffixes(tmp_path):
 
     def write(path):
         seen.append(path.name)
-        path.write_text("x")
+        path.write_text("x", encoding="utf-8")
 
     write_file(tmp_path / "habitats.seg.nrrd", write)
     assert seen[0].endswith(".seg.nrrd")
@@ -45,29 +45,29 @@ def test_the_temporary_name_keeps_double_suffixes(tmp_path):
 def test_output_folder_is_all_or_nothing(tmp_path):
     out = tmp_path / "out"
     with output_folder(out) as temporary:
-        (temporary / "a").write_text("1")
-        (temporary / "b").write_text("1")
+        (temporary / "a").write_text("1", encoding="utf-8")
+        (temporary / "b").write_text("1", encoding="utf-8")
 
     def fail_half_way():
         with output_folder(out) as temporary:
-            (temporary / "a").write_text("2")
+            (temporary / "a").write_text("2", encoding="utf-8")
             raise KeyError
 
     with pytest.raises(KeyError):
         fail_half_way()
-    assert {p.name: p.read_text() for p in out.iterdir()} == {"a": "1", "b": "1"}
+    assert {p.name: p.read_text(encoding="utf-8") for p in out.iterdir()} == {"a": "1", "b": "1"}
     assert [p.name for p in tmp_path.iterdir()] == ["out"]
 
 
 def test_an_output_folder_that_is_a_file(tmp_path):
-    (tmp_path / "out").write_text("a file")
+    (tmp_path / "out").write_text("a file", encoding="utf-8")
     with pytest.raises(OutputError, match="could not be written"), output_folder(tmp_path / "out") as temporary:
-        (temporary / "a").write_text("1")
-    assert (tmp_path / "out").read_text() == "a file"
+        (temporary / "a").write_text("1", encoding="utf-8")
+    assert (tmp_path / "out").read_text(encoding="utf-8") == "a file"
 
 
 def test_a_folder_that_is_not_there_and_cannot_be_made_is_said(tmp_path):
-    (tmp_path / "file").write_text("")
+    (tmp_path / "file").write_text("", encoding="utf-8")
 
     def gone(path):
         raise FileNotFoundError(2, "No such file or directory", str(path))

@@ -119,7 +119,7 @@ def test_what_is_no_feature_table_is_refused(table, change, text, tmp_path):
 
 
 def test_unreadable_file_is_refused(tmp_path):
-    (tmp_path / "f.parquet").write_text("no parquet")
+    (tmp_path / "f.parquet").write_text("no parquet", encoding="utf-8")
     with pytest.raises(CohortError, match=r"f\.parquet is not a readable feature table"):
         read_feature_table(tmp_path / "f.parquet")
     with pytest.raises(CohortError, match="FileNotFoundError"):

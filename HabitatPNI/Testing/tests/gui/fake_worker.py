@@ -19,7 +19,7 @@ def say(**message):
 
 def replay(number, command):
     answers = Path(os.environ["HABITATPNI_TEST_ANSWERS"])
-    delay = float((answers / "delay").read_text())
+    delay = float((answers / "delay").read_text(encoding="utf-8"))
     say(id=number, type="progress", fraction=0.3, message="pretending")
     time.sleep(delay)
     if (answers / "die").exists():

@@ -36,7 +36,7 @@ def test_report_goes_to_the_chosen_file_through_the_worker(opened, monkeypatch, 
 @pytest.mark.parametrize(("answer", "written"), [(True, 1), (False, 0)])
 def test_file_that_gets_its_suffix_here_is_not_replaced_unasked(opened, monkeypatch, tmp_path, answer, written):
     _section, panel, ui, _analysis = opened
-    (tmp_path / "case.1.html").write_text("earlier")
+    (tmp_path / "case.1.html").write_text("earlier", encoding="utf-8")
     choose(monkeypatch, tmp_path / "case.1")
     questions = []
     monkeypatch.setattr(slicer.util, "confirmYesNoDisplay", lambda text: questions.append(text) or answer)

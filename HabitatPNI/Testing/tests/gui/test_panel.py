@@ -47,7 +47,7 @@ def real_answers(tmp_path_factory, small_model, phantom, phantom_files):
         lines.append(json.dumps({"id": number, "model": str(small_model.folder), "folder": str(made_in), **command}))
     python = [sys.executable, str(MODULE / "HabitatPNILib" / "worker.py")]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
-    with subprocess.Popen(python, **pipes, text=True, encoding="utf-8") as worker:
+    with subprocess.Popen(python, **pipes, encoding="utf-8") as worker:
         worker.stdin.write("\n".join(lines) + "\n")
         worker.stdin.flush()
         answers = {}
@@ -62,14 +62,14 @@ def real_answers(tmp_path_factory, small_model, phantom, phantom_files):
         (folder / f"{command['command']}.json").write_text(json.dumps({"folder": made_in, "value": answers[number]}), encoding="utf-8")
     phantom_value = {"case": case, "clinical": {name: float(value) for name, value in phantom[0].clinical.items()}, "b_values": {}}
     (folder / "phantom.json").write_text(json.dumps({"folder": "/nowhere", "value": phantom_value}), encoding="utf-8")
-    (folder / "warm.json").write_text('{"folder": "/nowhere", "value": {}}')
+    (folder / "warm.json").write_text('{"folder": "/nowhere", "value": {}}', encoding="utf-8")
     return folder
 
 
 @pytest.fixture
 def answers(real_answers, monkeypatch):
     """The same, with no delay; write seconds into ``delay`` to have one."""
-    (real_answers / "delay").write_text("0")
+    (real_answers / "delay").write_text("0", encoding="utf-8")
     monkeypatch.setenv("HABITATPNI_TEST_ANSWERS", str(real_answers))
     monkeypatch.setattr(process, "_WORKER", Path(__file__).with_name("fake_worker.py"))
     return real_answers
@@ -184,7 +184,7 @@ def test_try_it_chooses_everything_and_run_all_answers(panel):
 
 
 def test_the_button_is_cancel_and_inputs_are_locked_while_it_runs(ready, answers):
-    (answers / "delay").write_text("0.6")
+    (answers / "delay").write_text("0.6", encoding="utf-8")
     host.click(ready.ui.runAllButton)
     spin(lambda: "pretending" in ready.ui.stageLabel.text)
     ui = ready.ui
@@ -200,7 +200,7 @@ def test_the_button_is_cancel_and_inputs_are_locked_while_it_runs(ready, answers
 @pytest.mark.parametrize("stage", ["at once", "export", "start", "compute", "load"])
 def test_cancel_leaves_the_scene_as_it_was(ready, answers, stage, monkeypatch):
     monkeypatch.setattr(run_bar, "_DOUBLE_CLICK_S", -1.0)
-    (answers / "delay").write_text("5" if stage == "compute" else "0.1")
+    (answers / "delay").write_text("5" if stage == "compute" else "0.1", encoding="utf-8")
     if stage == "start":
         ready.worker.close()
     before = contents()
@@ -220,14 +220,14 @@ def test_cancel_leaves_the_scene_as_it_was(ready, answers, stage, monkeypatch):
     assert ready.ui.stageLabel.text == "Cancelled"
     assert ready.ui.runAllButton.text == "Run all"
     assert contents() == before
-    (answers / "delay").write_text("0")
+    (answers / "delay").write_text("0", encoding="utf-8")
     host.click(ready.ui.runAllButton)
     finish(ready)
     assert ready.state.analysis is not None
 
 
 def test_scene_closed_half_way(ready, answers):
-    (answers / "delay").write_text("5")
+    (answers / "delay").write_text("5", encoding="utf-8")
     host.click(ready.ui.runAllButton)
     spin(lambda: "pretending" in ready.ui.stageLabel.text)
     slicer.mrmlScene.Clear()
@@ -358,7 +358,7 @@ def test_another_outline_makes_habitats_and_result_stale_but_not_the_registratio
 
 
 def test_an_input_changed_during_the_run_makes_the_result_stale_on_arrival(ready, answers):
-    (answers / "delay").write_text("0.3")
+    (answers / "delay").write_text("0.3", encoding="utf-8")
     host.click(ready.ui.runAllButton)
     spin(lambda: "pretending" in ready.ui.stageLabel.text)
     ready.parameters.t2w.InvokeEvent(slicer.vtkMRMLVolumeNode.ImageDataModifiedEvent)
@@ -423,7 +423,7 @@ def test_a_scene_loaded_beside_an_open_case_changes_nothing_of_it(analysed, tmp_
 
 
 def test_a_job_that_ends_while_a_scene_is_imported_or_another_module_is_open_keeps_its_result(ready, answers, opened):
-    (answers / "delay").write_text("0.2")
+    (answers / "delay").write_text("0.2", encoding="utf-8")
     host.click(ready.ui.runAllButton)
     select_another_module(opened)
     spin(lambda: "pretending" in ready.ui.stageLabel.text)
@@ -501,7 +501,7 @@ def test_a_command_that_cannot_be_made_is_an_error_and_the_panel_is_free(ready, 
 
 
 def test_a_double_click_on_run_all_starts_once_and_cancels_nothing(ready, answers):
-    (answers / "delay").write_text("0.6")
+    (answers / "delay").write_text("0.6", encoding="utf-8")
     host.click(ready.ui.runAllButton)
     host.click(ready.ui.runAllButton)
     assert ready.busy

@@ -20,7 +20,12 @@ def test_every_picture_is_taken(tmp_path):
     testing = Path(__file__).parents[2]
     environment = {**os.environ, "QT_QPA_PLATFORM": "offscreen"}
     done = subprocess.run(
-        [sys.executable, "-m", "host.screenshots", str(tmp_path)], cwd=testing, env=environment, capture_output=True, text=True, timeout=400
+        [sys.executable, "-m", "host.screenshots", str(tmp_path)],
+        cwd=testing,
+        env=environment,
+        capture_output=True,
+        encoding="utf-8",
+        timeout=400,
     )
     assert done.returncode == 0, done.stderr
     sizes = {path.stem: QtGui.QImage(str(path)).size().toTuple() for path in tmp_path.glob("*.png")}
@@ -55,6 +60,6 @@ def test_the_program_runs_until_its_window_is_closed():
         "sys.exit(program.main())\n"
     )
     environment = {**os.environ, "QT_QPA_PLATFORM": "offscreen"}
-    done = subprocess.run([sys.executable, "-c", code], cwd=testing, env=environment, capture_output=True, text=True, timeout=100)
+    done = subprocess.run([sys.executable, "-c", code], cwd=testing, env=environment, capture_output=True, encoding="utf-8", timeout=100)
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr

@@ -94,7 +94,7 @@ def test_missing_adc_is_fitted_from_measured_b_values(shared_data, tmp_path):
 
 def test_made_up_examination(maker, tmp_path):
     (tmp_path / "DICOMDIR").write_bytes(b"nothing to see")
-    (tmp_path / "report.txt").write_text("not an image")
+    (tmp_path / "report.txt").write_text("not an image", encoding="utf-8")
     case = read_dicom_case(maker.examination(tmp_path))
     assert case.b_values == {"dwi": 800.0, "low_b": 50.0}
     assert np.array_equal(sitk.GetArrayFromImage(case.images["t2w"]), maker.volume(1))

@@ -100,7 +100,7 @@ def test_compressed_pixels(maker, tmp_path):
 
 def test_colour_pictures_and_foreign_files_are_passed_over(maker, tmp_path):
     maker.series(tmp_path, 1, tags=maker.T2W)
-    (tmp_path / "notes.txt").write_text("x")
+    (tmp_path / "notes.txt").write_text("x", encoding="utf-8")
     (tmp_path / "._s01-00.dcm").write_bytes(b"resource fork")
     maker.series(tmp_path, 2, tags={"SamplesPerPixel": 3})
     assert len(scan(tmp_path, "c")) == 5

@@ -68,7 +68,7 @@ def test_what_is_no_scalar_volume(tmp_path):
 def test_missing_unknown_and_damaged(tmp_path):
     with pytest.raises(CaseError, match=r"The T2W file gone\.nrrd does not exist"):
         read_image(tmp_path / "gone.nrrd", "T2W")
-    (tmp_path / "a.txt").write_text("x")
+    (tmp_path / "a.txt").write_text("x", encoding="utf-8")
     with pytest.raises(CaseError, match=r"a\.txt is not of a known kind"):
         read_image(tmp_path / "a.txt")
     (tmp_path / "junk.nrrd").write_bytes(b"junk")

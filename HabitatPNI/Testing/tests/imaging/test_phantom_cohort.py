@@ -42,7 +42,7 @@ def test_member_agrees_with_its_case():
 
 
 def test_folder_that_cannot_be_written_is_named(tmp_path):
-    (tmp_path / "taken").write_text("a file")
+    (tmp_path / "taken").write_text("a file", encoding="utf-8")
     case, _ = phantom_case(1, centre="centre2")
     with pytest.raises(OutputError, match=r"Cannot make the folder .*taken.*choose another output folder"):
         write_phantom_case(case, tmp_path / "taken")

@@ -154,7 +154,7 @@ def test_the_panel_side_needs_no_package_that_computes():
     rooms = "exchange", "results", "scene", "tables", "charts", "guess", "measure", "looks", "undo", "views", "volumes", "segmentations"
     imports = ", ".join(f"HabitatPNILib.mrml.{room}" for room in rooms)
     code = f"import sys, {imports}; print([m for m in {heavy!r} if m in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=True)
     assert done.stdout.strip() == "[]"
 
 

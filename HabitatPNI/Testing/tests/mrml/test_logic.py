@@ -133,7 +133,7 @@ def test_show_uses_slicers_scene(analysis, scene, monkeypatch):
 def test_importing_the_logic_costs_nothing():
     heavy = "SimpleITK", "numpy", "torch", "sklearn", "pandas", "pydantic", "slicer", "vtk"
     code = f"import sys, HabitatPNILib.mrml.logic; print([m for m in {heavy!r} if m in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=True)
     assert done.stdout.strip() == "[]"
 
 

@@ -30,7 +30,7 @@ def test_nomogram_charts_and_attributes_come_back_in_a_fresh_process(results, tm
     write_scene(results, tmp_path / "scene.mrb")
     script = Path(__file__).with_name("fresh_reader.py")
     done = subprocess.run(
-        [sys.executable, str(script), str(tmp_path / "scene.mrb")], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, str(script), str(tmp_path / "scene.mrb")], capture_output=True, encoding="utf-8", timeout=60, check=False
     )
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)

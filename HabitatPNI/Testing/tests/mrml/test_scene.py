@@ -29,7 +29,7 @@ def bundle(analysis, tmp_path) -> Path:
 
 def test_scene_read_in_a_fresh_process_holds_the_analysis(bundle, analysis):
     script = Path(__file__).with_name("fresh_reader.py")
-    done = subprocess.run([sys.executable, str(script), str(bundle)], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run([sys.executable, str(script), str(bundle)], capture_output=True, encoding="utf-8", timeout=60, check=False)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert set(found["volumes"]) == {"T2W registered", "DWI registered", "ADC registered"}
@@ -113,7 +113,7 @@ def test_same_analysis_gives_the_same_data_files(analysis, tmp_path):
 
 
 def test_nothing_half_written_is_left(analysis, tmp_path, monkeypatch):
-    (tmp_path / "scene.mrb").write_text("earlier")
+    (tmp_path / "scene.mrb").write_text("earlier", encoding="utf-8")
 
     def full(*_args, **_kwargs):
         raise OSError(28, "No space left on device")
@@ -122,7 +122,7 @@ def test_nothing_half_written_is_left(analysis, tmp_path, monkeypatch):
     with pytest.raises(OutputError, match=r"^scene\.mrb could not be written: No space left on device$"):
         write_scene(analysis, tmp_path / "scene.mrb")
     assert [p.name for p in tmp_path.iterdir()] == ["scene.mrb"]
-    assert (tmp_path / "scene.mrb").read_text() == "earlier"
+    assert (tmp_path / "scene.mrb").read_text(encoding="utf-8") == "earlier"
 
 
 def test_damaged_bundle_is_refused(tmp_path):

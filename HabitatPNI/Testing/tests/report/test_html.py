@@ -2,13 +2,14 @@
 
 import dataclasses
 import re
-from html.parser import HTMLParser
 
 import pytest
 
 from HabitatPNILib.drawing import percent
 from HabitatPNILib.report.content import HabitatRow, Picture, ReportContent, Section, Table
 from HabitatPNILib.report.html import render_report
+
+from .reader import Reader, read
 
 EVIL = "<script>alert('x')</script> & \"quotes\""
 PIXEL = Picture(b"\x89PNG", "image/png", EVIL, EVIL)
@@ -35,33 +36,9 @@ CONTENT = ReportContent(
 )
 
 
-class Reader(HTMLParser):
-    """Collects tags and attributes, and checks that they are closed in order."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.text = ""
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append((tag, dict(attrs)))
-        if tag not in {"meta", "img", "br"}:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        self.text += data
-
-
 @pytest.fixture
 def page() -> Reader:
-    reader = Reader()
-    reader.feed(render_report(CONTENT))
-    assert reader.open == []
-    return reader
+    return read(render_report(CONTENT))
 
 
 def test_text_is_escaped_everywhere(page):

@@ -1,13 +1,14 @@
 """The study report's HTML: offline, escaped, in order, numbers flush right, verdicts in words."""
 
 import re
-from html.parser import HTMLParser
 
 import pytest
 
 from HabitatPNILib.report.content import Picture
 from HabitatPNILib.report.study_content import Check, KeyFigure, StudyContent, StudyGrid, StudySection, Verdict
 from HabitatPNILib.report.study_html import render_study
+
+from .reader import Reader, read
 
 EVIL = "<script>alert('x')</script> & \"quotes\""
 NARROW = Picture(b'<svg xmlns=\'http://www.w3.org/2000/svg\' width="240.9pt" height="9pt"/>', "image/svg+xml", EVIL, EVIL)
@@ -40,27 +41,6 @@ def content(**changes) -> StudyContent:
     return StudyContent(**(values | changes))
 
 
-class Reader(HTMLParser):
-    """Collects tags, and checks that they are closed in order."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.text = ""
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append((tag, dict(attrs)))
-        if tag not in {"meta", "img", "br"}:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        self.text += data
-
-
 @pytest.fixture(scope="module")
 def html() -> str:
     return render_study(content())
@@ -68,10 +48,7 @@ def html() -> str:
 
 @pytest.fixture(scope="module")
 def page(html) -> Reader:
-    reader = Reader()
-    reader.feed(html)
-    assert reader.open == []
-    return reader
+    return read(html)
 
 
 def test_text_is_escaped_everywhere(html, page):

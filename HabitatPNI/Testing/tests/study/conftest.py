@@ -9,6 +9,7 @@ import pytest
 from HabitatPNILib.cohort import Extraction
 from HabitatPNILib.errors import CohortError
 from HabitatPNILib.frozen_model import HabitatCentroids
+from HabitatPNILib.learning.pipeline import FittedPipeline, fit_pipeline
 from HabitatPNILib.protocol import Protocol
 from HabitatPNILib.study import fits
 from HabitatPNILib.study.data import StudyData, study_data
@@ -89,6 +90,15 @@ def _make_study():
 def small_study() -> StudyData:
     """A study with signal, two patients without habitat 2 and three without an age."""
     return make_study(absent=(3, 120), missing=(5, 6, 130))
+
+
+@pytest.fixture(scope="session")
+def fitted(small_study) -> FittedPipeline:
+    """The pipeline fitted on the small study's training patients."""
+    training = small_study.rows("training")
+    return fit_pipeline(
+        small_study.features.loc[training], small_study.clinical.loc[training], small_study.y.loc[training], small_study.protocol
+    )
 
 
 class QuickPipeline:

@@ -7,24 +7,12 @@ import pandas as pd
 
 from HabitatPNILib.evaluation.optimism import Dot632Plus, Optimism
 from HabitatPNILib.evaluation.resampling import CrossValidation, LearningCurve, PermutationTest
-from HabitatPNILib.learning.pipeline import FittedPipeline, fit_pipeline
 from HabitatPNILib.study.controls import ControlResult
-from HabitatPNILib.study.data import StudyData
 from HabitatPNILib.study.figures import StudyFigure
 from HabitatPNILib.study.honesty import Honesty
 from HabitatPNILib.study.leaks import LeakCheck, ShuffledLabels
 
 SVG = b"<?xml version='1.0'?><svg xmlns='http://www.w3.org/2000/svg' width=\"240pt\" height=\"200pt\"></svg>"
-
-_fitted: dict[int, FittedPipeline] = {}
-
-
-def fitted_on(study: StudyData) -> FittedPipeline:
-    """The pipeline on a study's training rows; fitted once for all tests."""
-    if id(study) not in _fitted:
-        rows = study.rows("training")
-        _fitted[id(study)] = fit_pipeline(study.features.loc[rows], study.clinical.loc[rows], study.y.loc[rows], study.protocol)
-    return _fitted[id(study)]
 
 
 def control(name: str, auc: dict[str, float], highest: float) -> ControlResult:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from HabitatPNILib.errors import CaseError, CohortError
-from HabitatPNILib.study.data import study_data
+from HabitatPNILib.study.data import check_before_extraction, study_data
 
 
 def test_models_labels_and_splits(small_study):
@@ -73,3 +73,36 @@ def test_rejections_of_another_cohort_are_refused(make_study):
         study_data(whole.cohort, whole.extraction, {"x1": "motion"})
     with pytest.raises(CohortError, match="No training case is left"):
         study_data(whole.cohort, whole.extraction, dict.fromkeys(whole.rows("training"), "motion"))
+
+
+def test_the_table_alone_is_checked_before_the_extraction(make_study):
+    whole = make_study()
+    kept = check_before_extraction(whole.cohort, whole.protocol, {"p9": "motion"})
+    assert list(kept.index) == [case for case in whole.cohort.index if case != "p9"]
+
+
+@pytest.mark.parametrize(
+    ("change", "rejected", "text"),
+    [
+        (
+            lambda t: t.assign(outcome=t["outcome"].where(t["split"] != "external", 0)),
+            {},
+            "outcome is 0 in all 32 cases of the split external",
+        ),
+        (lambda t: t.drop(columns="age"), {}, "lacks the clinical columns age"),
+        (lambda t: t.assign(pi_rads=t["pi_rads"].where(t.index != "p3", 7)), {}, "Case p3: PI-RADS 7 is impossible"),
+        (
+            lambda t: t.assign(age=t["age"].where(np.arange(len(t)) > 30)),
+            {},
+            r"age is missing in 31 of 96 training cases \(p0, p1, p2, p3, p4 ...\)",
+        ),
+        (lambda t: t.assign(age=65), {}, "Column age has the same value in all 96 patients"),
+        (lambda t: t.assign(patient_id=["x" if c in ("p1", "p150") else c for c in t.index]), {}, r"p1 \(training\) and p150 \(external\)"),
+        (lambda t: t, {f"p{i}": "motion" for i in range(96)}, "No training case is left"),
+        (lambda t: t, {"nobody": "motion"}, "Rejected cases are not in the cohort table: nobody"),
+    ],
+)
+def test_what_the_table_alone_tells_is_refused(make_study, change, rejected, text):
+    whole = make_study()
+    with pytest.raises((CohortError, CaseError), match=text):
+        check_before_extraction(change(whole.cohort), whole.protocol, rejected)

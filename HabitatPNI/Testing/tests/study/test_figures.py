@@ -18,21 +18,12 @@ from HabitatPNILib.errors import Cancelled
 from HabitatPNILib.evaluation.optimism import Optimism
 from HabitatPNILib.evaluation.resampling import CrossValidation, LearningCurve
 from HabitatPNILib.frozen_model import load_model
-from HabitatPNILib.learning.pipeline import fit_pipeline
 from HabitatPNILib.nomogram.points import Nomogram
 from HabitatPNILib.study import figures as study_figures_module
 from HabitatPNILib.study.figures import HabitatCurve, study_figures
 
 SPLITS = ("training", "internal", "external")
 REGIONS = ("habitat1", "habitat2", "tumour")
-
-
-@pytest.fixture(scope="module")
-def fitted(small_study):
-    training = small_study.rows("training")
-    return fit_pipeline(
-        small_study.features.loc[training], small_study.clinical.loc[training], small_study.y.loc[training], small_study.protocol
-    )
 
 
 @pytest.fixture(scope="module")

@@ -18,14 +18,9 @@ from HabitatPNILib.study.summary import Estimate, summarise
 from HabitatPNILib.study.tables import study_tables
 from HabitatPNILib.study.tripod import tripod_table
 
-from .report_parts import control, figure, fitted_on, make_honesty
+from .report_parts import control, figure, make_honesty
 
 LEAKAGE = LeakageReport(160, 160, 160, (), ())
-
-
-@pytest.fixture(scope="module")
-def fitted(small_study):
-    return fitted_on(small_study)
 
 
 @pytest.fixture(scope="module")

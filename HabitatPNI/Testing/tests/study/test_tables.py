@@ -16,7 +16,6 @@ from sklearn.metrics import accuracy_score, f1_score, roc_auc_score
 
 from HabitatPNILib.evaluation.optimism import Dot632Plus, Optimism
 from HabitatPNILib.evaluation.resampling import CrossValidation, LearningCurve, PermutationTest
-from HabitatPNILib.learning.pipeline import fit_pipeline
 from HabitatPNILib.protocol import Protocol
 from HabitatPNILib.standard_predictors import AGE, MRT_STAGE, PI_RADS
 from HabitatPNILib.study.data import StudyData
@@ -27,26 +26,13 @@ from HabitatPNILib.study.tables_honesty import sample_size
 from HabitatPNILib.study.tables_performance import calibration_table, comparisons, net_benefit_table, performance, reclassification
 from HabitatPNILib.study.tables_scores import StudyScores, auc_or_none
 
-
-def formula_patients() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The 60 patients of the evaluation's tests, as R made them.
-
-    i <- 1:60
-    y <- as.integer(sin(i*1.7) + 0.6*cos(i*0.37) > 0.35)
-    a <- plogis(1.2*(sin(i*1.7) + 0.9*cos(i^2*2.3)) - 0.4)
-    b <- plogis(0.8*sin(i*1.7) + 1.1*cos(i*3.1) - 0.2)
-    """
-    i = np.arange(1, 61)
-    y = (np.sin(i * 1.7) + 0.6 * np.cos(i * 0.37) > 0.35).astype(int)
-    a = expit(1.2 * (np.sin(i * 1.7) + 0.9 * np.cos(i**2 * 2.3)) - 0.4)
-    b = expit(0.8 * np.sin(i * 1.7) + 1.1 * np.cos(i * 3.1) - 0.2)
-    return y, a, b
+from ..evaluation.conftest import formula_cohort
 
 
 @pytest.fixture(scope="module")
 def r_scores() -> StudyScores:
     """The formula's patients as external ones: clinical model a, combined model b; four training patients beside them."""
-    y, a, b = formula_patients()
+    y, a, b = formula_cohort()
     index = pd.Index([f"r{i}" for i in range(60)] + [f"t{i}" for i in range(4)], name="case_id")
     cohort = pd.DataFrame({"split": ["external"] * 60 + ["training"] * 4, "outcome": [*y, 0, 1, 0, 1]}, index=index)
     probabilities = pd.DataFrame({"clinical": [*a, 0.1, 0.2, 0.3, 0.4], "combined": [*b, 0.3, 0.3, 0.3, 0.3]}, index=index)
@@ -56,14 +42,6 @@ def r_scores() -> StudyScores:
         cut_offs=pd.Series({"clinical": 0.5, "combined": math.nan}), regions=(), radscores=lambda f: pd.DataFrame(index=f.index)
     )
     return StudyScores(data, fitted, logit(probabilities), probabilities)
-
-
-@pytest.fixture(scope="module")
-def fitted(small_study):
-    training = small_study.rows("training")
-    return fit_pipeline(
-        small_study.features.loc[training], small_study.clinical.loc[training], small_study.y.loc[training], small_study.protocol
-    )
 
 
 @pytest.fixture(scope="module")
@@ -133,7 +111,7 @@ def test_auc_of_too_few_patients_and_of_constant_scores():
 def test_performance_agrees_with_r(r_scores):
     """pROC 1.18.0: ci.auc(roc(y, a, direction="<")), the same of b; prop.test(correct = FALSE) for Wilson's intervals."""
     table = performance(r_scores)
-    y, a, _ = formula_patients()
+    y, a, _ = formula_cohort()
     clinical = row_of(table, split="external", model="clinical")
     assert clinical[["auc", "auc_low", "auc_high"]].tolist() == pytest.approx([0.9031100478468900, 0.8259788957364144, 0.9802411999573656])
     combined = row_of(table, split="external", model="combined")
@@ -174,7 +152,7 @@ def test_comparison_agrees_with_r(r_scores):
 
 def test_calibration_agrees_with_r(r_scores):
     """glm(y ~ offset(qlogis(a)), binomial), glm(y ~ qlogis(a)), rms::val.prob Brier, ResourceSelection::hoslem.test(y, a, g = 10)"""
-    y, a, _ = formula_patients()
+    y, a, _ = formula_cohort()
     row = row_of(calibration_table(r_scores, Optimism(1.2, 0.5, 0.7, np.ones(3), np.ones(3))), split="external", model="clinical")
     expected = [-0.1972302751672478, 2.2610000768895824, 0.1354144338020897, 15.7058508089229800, 0.0467890922545769, y.mean(), a.mean()]
     names = ["intercept", "slope", "brier", "hosmer_lemeshow", "hosmer_lemeshow_p", "observed", "predicted"]

@@ -10,17 +10,12 @@ from HabitatPNILib.study.summary import summarise
 from HabitatPNILib.study.tripod import Status, tripod_answers, tripod_table
 from HabitatPNILib.study.tripod_items import TRIPOD_ITEMS
 
-from .report_parts import fitted_on, make_honesty
+from .report_parts import make_honesty
 
 MAIN = {
     **dict.fromkeys((1, 2, 4, 7, 10, 11, 13, 14, 15, 16, 17, 19, 21, 22, 24, 25, 26), 1),
     **{3: 3, 5: 2, 6: 3, 8: 3, 9: 3, 12: 7, 18: 6, 20: 3, 23: 2, 27: 3},
 }
-
-
-@pytest.fixture(scope="module")
-def fitted(small_study):
-    return fitted_on(small_study)
 
 
 @pytest.fixture(scope="module")
