@@ -8,6 +8,7 @@ from ...errors import CaseError
 
 MAX_LEVELS = 65535
 DEFAULT_BIN_COUNT = 32
+_AT_ONCE = 1 << 18  # NumPy's levels are 64-bit numbers
 
 
 def bin_edges(values: np.ndarray, bin_count: int | None, bin_width: float | None) -> np.ndarray:
@@ -37,5 +38,8 @@ def bin_edges(values: np.ndarray, bin_count: int | None, bin_width: float | None
 
 
 def grey_levels(values: np.ndarray, edges: np.ndarray) -> np.ndarray:
-    """Grey levels (uint16) of values (any shape): how many edges lie at or below each."""
-    return np.digitize(values, edges).astype(np.uint16)
+    """Grey levels (n,) uint16 of values (n,): how many edges lie at or below each."""
+    levels = np.empty(len(values), np.uint16)
+    for start in range(0, len(values), _AT_ONCE):
+        levels[start : start + _AT_ONCE] = np.digitize(values[start : start + _AT_ONCE], edges)
+    return levels

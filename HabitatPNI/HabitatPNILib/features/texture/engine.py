@@ -53,7 +53,7 @@ def texture_maps(
     settings = settings or TextureSettings()
     region = prepare_region(image, roi, settings)
     kernels = _load(region, settings, part(progress, 0.0, 0.1))
-    values = np.empty((len(region.voxels), len(settings.features)), np.float32 if settings.single_precision else np.float64)
+    values = np.empty((len(region.indices), len(settings.features)), np.float32 if settings.single_precision else np.float64)
     _compute(region, settings, kernels, values, part(progress, 0.1, 1.0), threads or _processors())
     grid = image.GetSize(), image.GetSpacing(), image.GetOrigin(), image.GetDirection()
     return TextureMaps(settings, values, region.indices, region.edges, *grid)
@@ -67,7 +67,8 @@ def _load(region: Region, settings: TextureSettings, progress: Progress) -> dict
 
     def load(family: str) -> Kernel:
         kernel = KERNELS[family](region, settings)
-        kernel(region.voxels[:1], gatherer(region)(region.voxels[:1]))
+        first = region.voxels(0, 1)
+        kernel(first, gatherer(region)(first))
         return kernel
 
     kernels: dict[str, Kernel] = {}
@@ -96,7 +97,7 @@ def _compute(
     size = min(512, max(1, NEIGHBOURS_A_CALL // region.kernel_voxels))
 
     def chunk(start: int) -> int:
-        voxels = region.voxels[start : start + size]
+        voxels = region.voxels(start, start + size)
         neighbourhoods = gather(voxels)
         for family, kernel in kernels.items():
             found = kernel(voxels, neighbourhoods)

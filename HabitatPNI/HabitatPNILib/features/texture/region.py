@@ -22,8 +22,8 @@ class Region:
     levels : uint16, grey levels, 0 where a voxel takes no part
     first_order_levels : uint16, the same for the first-order class, which pyradiomics discretises in double precision
     values : float64 intensities
-    voxels : int32 (n, 3), the region's voxels in these arrays
-    indices : int32 (n, 3), the same voxels in the image's array
+    indices : int32 (n, 3), the region's voxels in the image's array
+    offset : int32 (3,), what leads from there to these arrays
     radii : int64 (3,), the kernel's, not larger than the arrays need
     edges : bin edges of ``levels``
     present_levels : how many different levels there are
@@ -33,12 +33,16 @@ class Region:
     levels: np.ndarray
     first_order_levels: np.ndarray
     values: np.ndarray
-    voxels: np.ndarray
     indices: np.ndarray
+    offset: np.ndarray
     radii: np.ndarray
     edges: np.ndarray
     present_levels: int
     voxel_volume: float
+
+    def voxels(self, start: int, stop: int) -> np.ndarray:
+        """Some of the region's voxels, in order, int32 (n, 3) in these arrays."""
+        return self.indices[start:stop] + self.offset
 
     @property
     def kernel_voxels(self) -> int:
@@ -65,7 +69,7 @@ def prepare_region(image: sitk.Image, roi: sitk.Image, settings: TextureSettings
     """
     _check_images(image, roi)
     inside = sitk.GetArrayViewFromImage(roi) != 0
-    indices = np.argwhere(inside).astype(np.int32)
+    indices = _indices(inside)
     if len(indices) < 2:
         raise CaseError(f"Texture: the ROI has {len(indices)} voxels; texture needs at least two.")
     low, high = indices.min(axis=0), indices.max(axis=0) + 1
@@ -82,22 +86,21 @@ def prepare_region(image: sitk.Image, roi: sitk.Image, settings: TextureSettings
     if not np.issubdtype(values.dtype, np.floating):
         values = values.astype(np.float64)
     edges = bin_edges(values, settings.bin_count, settings.bin_width)
-    levels = grey_levels(values, edges)
-    double = values.astype(np.float64)
-    double_levels = levels
+    double_edges = edges
     if values.dtype != np.float64:
-        double_levels = grey_levels(double, bin_edges(double, settings.bin_count, settings.bin_width))
+        double_edges = bin_edges(np.array([values.min(), values.max()], np.float64), settings.bin_count, settings.bin_width)
     moving = np.array([axis != settings.in_plane_axis for axis in range(3)])
     radii = (np.minimum(settings.kernel_radius, np.array(part.shape) - 1) * moving).astype(np.int64)
+    levels = _padded(grey_levels(values, edges), taking_part, radii)
     return Region(
-        levels=_padded(levels, taking_part, radii),
-        first_order_levels=_padded(double_levels, taking_part, radii),
-        values=_padded(double, taking_part, radii),
-        voxels=np.ascontiguousarray(indices - low + radii, np.int32),
+        levels=levels,
+        first_order_levels=levels if double_edges is edges else _padded(grey_levels(values, double_edges), taking_part, radii),
+        values=_padded(values, taking_part, radii, np.float64),
         indices=indices,
+        offset=(radii - low).astype(np.int32),
         radii=radii,
         edges=edges,
-        present_levels=int(np.count_nonzero(np.bincount(levels))),
+        present_levels=len(np.unique(levels[levels > 0])),
         voxel_volume=float(np.prod(image.GetSpacing())),
     )
 
@@ -111,8 +114,20 @@ def _check_images(image: sitk.Image, roi: sitk.Image) -> None:
         raise CaseError(f"Texture: image {image.GetSize()} and ROI {roi.GetSize()} are on different grids; resample the ROI first.")
 
 
-def _padded(values: np.ndarray, taking_part: np.ndarray, radii: np.ndarray) -> np.ndarray:
+def _indices(inside: np.ndarray) -> np.ndarray:
+    """Voxels that are True, int32 (n, 3) in raster order; slice by slice, for a whole region's 64-bit indices take 24 bytes a voxel."""
+    found = np.empty((np.count_nonzero(inside), 3), np.int32)
+    start = 0
+    for z, plane in enumerate(inside):
+        rows, columns = np.nonzero(plane)
+        stop = start + len(rows)
+        found[start:stop, 0], found[start:stop, 1], found[start:stop, 2] = z, rows, columns
+        start = stop
+    return found
+
+
+def _padded(values: np.ndarray, taking_part: np.ndarray, radii: np.ndarray, dtype: type | None = None) -> np.ndarray:
     """Values of the voxels that take part as an array with a margin of the radii, 0 elsewhere."""
-    array = np.zeros(np.array(taking_part.shape) + 2 * radii, values.dtype)
+    array = np.zeros(np.array(taking_part.shape) + 2 * radii, dtype or values.dtype)
     array[tuple(slice(r, r + n) for r, n in zip(radii, taking_part.shape, strict=True))][taking_part] = values
     return array

@@ -29,12 +29,13 @@ def command(tmp_path_factory):
     """The study's command; 11 of its 26 training patients have the outcome, which is why the folds are few."""
     folder = tmp_path_factory.mktemp("study")
     values = Protocol.load("pca-pni").to_dict()
+    values["preprocessing"]["spacing_mm"] = [2.0, 2.0, 2.0]
     values["deep"] |= {"backbone": "resnet18", "size": 64}
     values["selection"] |= {"mrmr_features": 10, "folds": 3}
     values["clinical"]["univariate_p"] = 0.5
     values["combined"]["folds"] = 3
     (folder / "small.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
-    plan = ("--folds", 3, "--repeats", 1, "--bootstrap", 2, "--permutations", 6, "--learning-sizes", 0)
+    plan = ("--folds", 3, "--repeats", 1, "--bootstrap", 2, "--permutations", 3, "--learning-sizes", 0)
     cohort = ("--phantom", "-n", *SIZES, "--phantom-seed", SEED, "--protocol", folder / "small.yaml")
     return folder / "out", [str(word) for word in ("study", *cohort, *plan, "-o", folder / "out")]
 
