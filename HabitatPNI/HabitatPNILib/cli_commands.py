@@ -96,6 +96,7 @@ def extract(options: argparse.Namespace) -> None:
 def train(options: argparse.Namespace) -> None:
     """Train and freeze a model."""
     from .cohort import load_extraction, read_cohort
+    from .cohort_steps import check_same_files
     from .second_reader import restrict_features
     from .study.data import study_data
     from .study.leakage import check_leakage
@@ -105,6 +106,7 @@ def train(options: argparse.Namespace) -> None:
     check_output_folder(options.output)
     table = read_cohort(options.cohort)
     extraction = load_extraction(options.features)
+    check_same_files(table, options.cohort.parent, extraction.prepared, extraction.protocol)
     decided = quality_decisions(options.quality, options.cohort)
     columns = reproducible(options)
     if columns is not None:

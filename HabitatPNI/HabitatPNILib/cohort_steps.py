@@ -18,7 +18,8 @@ import numpy as np
 
 from . import __version__
 from .case import Case
-from .cohort_table import EXAMINATION, image_columns, is_given, is_number
+from .cohort_table import EXAMINATION, IMAGE_COLUMNS, image_columns, is_given, is_number
+from .errors import CohortError
 from .frozen_model import HabitatCentroids
 from .habitat_vectors import HabitatVoxels, habitat_voxels, learn
 from .habitats.clustering import draw_voxels
@@ -30,6 +31,8 @@ from .protocol import DeepSection, Protocol
 from .storage import write_file
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from .features.deep import DeepExtractor
 
 PREPARED = "prepared"
@@ -98,6 +101,31 @@ def prepared_key(row: Mapping[str, Any], folder: Path, protocol: Protocol) -> st
             for file in _files(_path(folder, row[column])):
                 digest.update(f"{column} {file.stat().st_size}".encode() + file.read_bytes())
     return digest.hexdigest()[:32]
+
+
+def check_same_files(table: pd.DataFrame, folder: Path, prepared: Mapping[str, Path], protocol: Protocol) -> None:
+    """Refuse features that were made of other images or outlines than a cohort table names, another cohort's of the same case ids, say.
+
+    Every file of the table is read. A case none of whose files are at hand cannot be compared, and passes.
+
+    Parameters
+    ----------
+    table : of `cohort_table.read_cohort`; its paths are relative to `folder`
+    prepared : file of the prepared volumes by case, `cohort.Extraction.prepared`
+
+    Raises
+    ------
+    CohortError
+        naming the first case
+    """
+    for case, path in prepared.items():
+        row = dict(table.loc[case]) if case in table.index else {}
+        given = [row[c] for c in (*IMAGE_COLUMNS, "dicom") if is_given(row.get(c))]
+        if any(_files(_path(folder, cell)) for cell in given) and path.stem != prepared_key(row, folder, protocol):
+            raise CohortError(
+                f"Case {case}: its images or its outline are not those that its features were made of, or another version made them; "
+                "run habitatpni extract again"
+            )
 
 
 def learn_habitats(paths: Iterable[Path], protocol: Protocol) -> HabitatCentroids:

@@ -12,6 +12,7 @@ import numpy as np
 
 from .analysis import versions
 from .cohort import load_extraction, read_cohort
+from .cohort_steps import check_same_files
 from .csv_rows import number_of, read_rows, refuse
 from .errors import CohortError, ModelError
 from .evaluation.calibration import Calibration
@@ -145,6 +146,7 @@ def site_cases(model: FrozenModel, table: Path, features: Path | None = None) ->
     extraction = load_extraction(features)
     check_same_features(model, extraction)
     cohort = read_cohort(table)
+    check_same_files(cohort, table.parent, extraction.prepared, extraction.protocol)
     chosen = [c for c in cohort.index if c in extraction.features.index and c not in set(extraction.training)]
     if not chosen:
         raise CohortError(f"{table.name}: no case is left that has features and did not shape the model's habitats")

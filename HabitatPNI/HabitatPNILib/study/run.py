@@ -7,11 +7,12 @@ import math
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .. import RESEARCH_USE_ONLY
 from ..analysis import versions
 from ..cohort import Extraction, extract, learn_by, load_extraction, read_cohort
+from ..cohort_steps import check_same_files
 from ..frozen_model import FrozenModel
 from ..progress import Progress, no_progress, part
 from ..protocol import Protocol
@@ -31,6 +32,9 @@ from .summary import Summary, summarise
 from .tables import study_tables
 from .tables_form import StudyTable
 from .tripod import tripod_table
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 REPORT, FIGURES, TABLES, MODEL = "report.html", "figures", "tables", "model"
 
@@ -93,7 +97,7 @@ def run_study(
     table = read_cohort(cohort)
     kept = check_before_extraction(table, protocol, rejected)
     check_patients(kept.loc[kept["split"] == "training", "outcome"].to_numpy(), plan)
-    extraction = _extraction(cohort, protocol, out, plan, features, rejected, part(progress, 0.0, 0.35))
+    extraction = _extraction(cohort, table, protocol, out, plan, features, rejected, part(progress, 0.0, 0.35))
     leakage = check_leakage(kept, extraction.image_hashes)
     if columns is not None:
         extraction = restrict_features(extraction, columns)
@@ -119,6 +123,7 @@ def run_study(
 
 def _extraction(
     cohort: Path,
+    table: pd.DataFrame,
     protocol: Protocol,
     out: Path,
     plan: StudyPlan,
@@ -127,7 +132,9 @@ def _extraction(
     progress: Progress,
 ) -> Extraction:
     if features is not None:
-        return learn_by(load_extraction(features), protocol)
+        found = load_extraction(features)
+        check_same_files(table, cohort.parent, found.prepared, found.protocol)
+        return learn_by(found, protocol)
     return extract(cohort, protocol, out / "features", plan.jobs, progress, rejected)
 
 

@@ -14,9 +14,10 @@ import SimpleITK as sitk
 from HabitatPNILib import __version__, cohort_steps
 from HabitatPNILib.analysis import radscore
 from HabitatPNILib.cli import main
-from HabitatPNILib.cohort import extract, extract_for_model, load_case, load_extraction, prepared_paths
+from HabitatPNILib.cohort import extract, extract_for_model, load_case, load_extraction, prepared_paths, read_cohort
 from HabitatPNILib.cohort_steps import (
     FEATURE_FORMAT,
+    check_same_files,
     feature_columns,
     feature_key,
     features_of,
@@ -106,6 +107,22 @@ def test_a_cohort_of_one_sequence_is_extracted(extracted):
         labels = sitk.GetArrayFromImage(found.labels)[volumes.roi_array]
         means = [found.voxels.reference[labels == i].mean() for i in (1, 2, 3)]
         assert means == sorted(means)
+
+
+def test_features_of_another_cohort_with_the_same_names_are_refused(cohort, extracted, tmp_path, capsys):
+    table = read_cohort(cohort)
+    check_same_files(table, cohort.parent, extracted.prepared, extracted.protocol)
+    check_same_files(table, tmp_path, extracted.prepared, extracted.protocol)  # no file is at hand
+    for i in range(CASES):
+        shutil.copy(cohort.parent / f"t1pv{(i + 1) % CASES}.nrrd", tmp_path / f"t1pv{i}.nrrd")
+        shutil.copy(cohort.parent / f"roi{i}.nrrd", tmp_path)
+    shutil.copy(cohort, tmp_path)
+    words = ["train", tmp_path / "cohort.csv", "--features", cohort.parent / "features", "--name", "m", "-o", tmp_path / "model"]
+    code = main(list(map(str, words)))
+    said = capsys.readouterr().err
+    assert (code, said.count("\n")) == (2, 1)
+    assert "Case h0: its images or its outline are not those that its features were made of" in said
+    assert not (tmp_path / "model").exists()
 
 
 def test_descriptors_are_further_columns_and_change_nothing_else(extracted, described):
