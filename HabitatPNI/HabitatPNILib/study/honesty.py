@@ -239,7 +239,9 @@ def _slope_optimism(fits: BootstrapFits) -> Optimism:
 
 
 def _slope(y: np.ndarray, log_odds: np.ndarray) -> float:
+    """Calibration slope; NaN where none is finite, as of a model that tells its patients apart without a mistake."""
     from scipy.special import expit
 
     p = expit(log_odds)
-    return calibration(y, p).slope if p.min() < p.max() else np.nan
+    slope = calibration(y, p).slope if p.min() < p.max() else np.nan
+    return slope if np.isfinite(slope) else np.nan
