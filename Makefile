@@ -49,11 +49,11 @@ bench: $(READY)
 	$(BIN)/python benchmarks/registration.py --phantom 20 --prostatex 12
 
 # Voxel-wise texture against pyradiomics, whose compilation needs a compiler; against flash-radiomics too where FLASH names a Python
-# interpreter that has it: make FLASH=/path/to/python bench-texture. Some 25 minutes on two idle cores.
+# interpreter that has it: make FLASH=/path/to/python bench-texture. Some 8 minutes on two idle cores; draws the picture of the docs anew.
 FLASH ?=
 bench-texture: $(READY)
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[radiomics]'
-	$(BIN)/python benchmarks/texture.py $(if $(FLASH),--flash $(FLASH))
+	$(BIN)/python benchmarks/texture.py --repeats 1 --plot docs/texture.png $(if $(FLASH),--flash $(FLASH))
 	$(BIN)/python benchmarks/texture_habitats.py
 
 # The module's panel in a window on a desktop without 3D Slicer, and the README's pictures of it.

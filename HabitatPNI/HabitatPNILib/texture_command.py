@@ -41,7 +41,7 @@ def texture(options: argparse.Namespace) -> None:
     missing = {name: count for name, count in without_value(maps).items() if count}
     if missing:
         name = max(missing, key=lambda key: missing[key])
-        print(f"  {len(missing)} features have no value (NaN) in some voxels, at most {missing[name]} ({name}); see {SUMMARY}")
+        print(f"  {len(missing)} features have no finite value in some voxels, at most {missing[name]} ({name}); see {SUMMARY}")
     others = {path.name for path in options.output.glob("original_*.nrrd")} - {f"{name}.nrrd" for name in maps.names}
     if others:
         print(f"  {len(others)} maps of another run lie in the same folder; {SUMMARY} says nothing of them")
@@ -149,10 +149,10 @@ def describe_run(maps: TextureMaps, options: argparse.Namespace) -> dict[str, An
 
 
 def without_value(maps: TextureMaps) -> dict[str, int]:
-    """Number of voxels by feature in which it has no value (NaN)."""
+    """Number of voxels by feature in which it has no finite value."""
     import numpy as np
 
-    return dict(zip(maps.names, np.isnan(maps.values).sum(axis=0).tolist(), strict=True))
+    return dict(zip(maps.names, (~np.isfinite(maps.values)).sum(axis=0).tolist(), strict=True))
 
 
 def _grid(image: sitk.Image) -> str:

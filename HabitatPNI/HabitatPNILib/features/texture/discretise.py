@@ -21,13 +21,26 @@ def bin_edges(values: np.ndarray, bin_count: int | None, bin_width: float | None
     Raises
     ------
     CaseError
-        when the width gives more than 65,535 levels
+        when the width gives more than 65,535 levels, or the values' precision cannot tell neighbouring edges apart
     """
-    if bin_width is None:
-        edges = np.histogram_bin_edges(values, bin_count or DEFAULT_BIN_COUNT)
-        edges[-1] += 1
-        return edges
     minimum, maximum = values.min(), values.max()
+    with np.errstate(all="ignore"):
+        if bin_width is None:
+            try:
+                edges = np.histogram_bin_edges(values, bin_count or DEFAULT_BIN_COUNT)
+            except ValueError as error:
+                raise CaseError(
+                    f"Texture: the ROI's intensities from {minimum:.17g} to {maximum:.17g} lie too close together, or too far apart, for "
+                    f"{bin_count or DEFAULT_BIN_COUNT} grey levels in their precision; choose a smaller bin_count, or scale the image."
+                ) from error
+            edges[-1] += 1
+            return edges
+        width = np.asarray(bin_width, values.dtype)
+        if not (width > 0 and np.isfinite(maximum + 2 * width) and minimum + width > minimum and maximum + width > maximum):
+            raise CaseError(
+                f"Texture: a bin_width of {bin_width:g} and the ROI's intensities from {minimum:g} to {maximum:g} make no grey levels in "
+                "the image's precision; choose another bin_width."
+            )
     if (float(maximum) - float(minimum)) / bin_width >= MAX_LEVELS - 2:
         raise CaseError(
             f"Texture: bin_width {bin_width:g} cuts the ROI's intensities from {minimum:g} to {maximum:g} into more than "

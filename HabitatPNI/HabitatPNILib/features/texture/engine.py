@@ -62,7 +62,8 @@ def texture_maps(
 def _load(region: Region, settings: TextureSettings, progress: Progress) -> dict[str, Kernel]:
     """The kernels that the settings need; each is run on one voxel, so that it is compiled or read from the cache here.
 
-    That happens in another thread, so that the caller is told what it waits for, and is not kept when it cancels.
+    That happens in another thread, so that the caller is told what it waits for, and is not kept when it cancels; a process that
+    ends then still waits for the one kernel that is being compiled.
     """
 
     def load(family: str) -> Kernel:
@@ -101,8 +102,9 @@ def _compute(
         neighbourhoods = gather(voxels)
         for family, kernel in kernels.items():
             found = kernel(voxels, neighbourhoods)
-            for i, column in columns[family]:
-                values[start : start + size, i] = found[:, column]
+            with np.errstate(over="ignore"):  # single precision ends at 3e38
+                for i, column in columns[family]:
+                    values[start : start + size, i] = found[:, column]
         return len(voxels)
 
     pool = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="texture")

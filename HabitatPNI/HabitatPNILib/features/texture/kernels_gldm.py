@@ -1,4 +1,7 @@
-"""Compiled GLDM features (14) of neighbourhoods, after pyradiomics' ``gldm``."""
+"""Compiled GLDM features (14) of neighbourhoods, after pyradiomics' ``gldm``.
+
+The whole class stays in this one file, also what GLSZM does alike: see ``kernels_glcm``.
+"""
 
 # mypy: no-check-untyped-defs
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Compiled GLSZM features (16) of neighbourhoods, after pyradiomics' ``glszm``: zones touch by faces, edges or corners."""
+"""Compiled GLSZM features (16) of neighbourhoods, after pyradiomics' ``glszm``: zones touch by faces, edges or corners.
+
+The whole class stays in this one file, also what GLDM does alike: see ``kernels_glcm``.
+"""
 
 # mypy: no-check-untyped-defs
 from __future__ import annotations

@@ -18,7 +18,8 @@ class TextureMaps:
     ----------
     settings : what they were computed with
     values : (voxels, features) float64, or float32 when the settings ask for it. NaN where a feature has no value: GLCM features
-        of a voxel without a neighbour in its neighbourhood, GLRLM features where no line holds two voxels.
+        of a voxel without a neighbour in its neighbourhood, GLRLM features where no line holds two voxels,
+        RobustMeanAbsoluteDeviation where no voxel lies between the 10th and the 90th percentile.
     indices : int32 (voxels, 3) array indices (z, y, x) of the region's voxels, in raster order
     edges : bin edges of the grey levels
     size, spacing, origin, direction : the image's grid, as SimpleITK gives them

@@ -68,7 +68,10 @@ def prepare_region(image: sitk.Image, roi: sitk.Image, settings: TextureSettings
         are too many grey levels
     """
     _check_images(image, roi)
-    inside = sitk.GetArrayViewFromImage(roi) != 0
+    marks = sitk.GetArrayViewFromImage(roi)
+    if not np.isfinite(marks).all():
+        raise CaseError("Texture: the ROI has voxels that are not finite numbers; mark the region with 1 and the rest with 0.")
+    inside = marks != 0
     indices = _indices(inside)
     if len(indices) < 2:
         raise CaseError(f"Texture: the ROI has {len(indices)} voxels; texture needs at least two.")

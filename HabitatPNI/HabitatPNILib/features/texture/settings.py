@@ -69,7 +69,7 @@ class TextureSettings:
         if self.bin_count is not None and self.bin_width is not None:
             raise ProtocolError("Texture settings: bin_count and bin_width are both given; keep one of them.")
         if self.bin_count is not None:
-            _check_whole("bin_count", self.bin_count, 1, 65535)
+            _check_whole("bin_count", self.bin_count, 1, 65534)
         if self.bin_width is not None and not (_finite(self.bin_width) and self.bin_width > 0):
             raise ProtocolError(f"Texture settings: bin_width is {self.bin_width!r}; it must be a number above 0.")
         if not self.distances or len(set(self.distances)) < len(self.distances):
