@@ -13,8 +13,10 @@ import SimpleITK as sitk
 
 from . import RESEARCH_USE_ONLY, __version__
 from .case import Case, Choice
-from .errors import CaseError, ModelError, WeightsError
+from .errors import CaseError, WeightsError
 from .frozen_model import FrozenModel, Imaging, Signature
+from .habitat_vectors import HabitatVoxels, habitat_voxels
+from .nomogram.intercept import model_intercept
 from .predictors import code_values, range_warnings, unknown_values
 from .preparation import HabitatMap, HabitatSummary, Prepared, habitat_summaries, habitat_validity, map_habitats, prepare
 from .progress import Progress, no_progress, part
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from .imaging.registration import Registration
 
 Preparation = Callable[[Case, Protocol, Progress], Prepared]
+Vectors = Callable[[Case, Prepared, Protocol, Progress], HabitatVoxels]
 Loader = Callable[[FrozenModel], "DeepExtractor"]
 
 B_VALUE_WARNING = 0.25
@@ -35,6 +38,7 @@ B_VALUE_REFUSAL = 0.50
 RADSCORE_SD_LIMIT = 4.0
 MOVED_CUT_OFF_RULE = "the model's cut-off, moved along with the intercept to the local prevalence"
 NO_IMAGES_NOTICE = "The images did not enter: none of the habitats that count was found; the probability rests on the clinical values alone"
+LEFT_OUT_RULE = "features that hardly vary, repeat another or are missing in many voxels are left out"
 DEMONSTRATION_NOTICE = "demonstration model: this number means nothing for a patient"
 
 
@@ -140,6 +144,7 @@ def analyse(
     *,
     prevalence: float | None = None,
     prepare: Preparation = prepare,
+    vectors: Vectors | None = None,
     load: Loader | None = None,
 ) -> Analysis:
     """Take a case through a frozen model.
@@ -151,7 +156,8 @@ def analyse(
     model : frozen model
     progress : called between steps; may raise `Cancelled`
     prevalence : local prevalence (0..1) for a model whose intercept was solved over a stated covariate distribution
-    prepare, load : `preparation.prepare` and `load_extractor`, or what does the same and remembers it from case to case
+    prepare, vectors, load : `preparation.prepare`, `habitat_vectors.habitat_voxels` of what it gave and `load_extractor`, or what
+        does the same and remembers it from case to case
 
     Raises
     ------
@@ -164,10 +170,10 @@ def analyse(
     protocol = Protocol.from_dict(dict(model.protocol), f"of model {model.name}")
     coded = code_values(model.predictors, case.clinical, case.case_id)
     warnings = [*range_warnings(model.predictors, coded), *unknown_values(model.predictors, case.clinical), *case.warnings]
-    intercept, prevalence_sentence = _intercept(model, prevalence)
+    intercept, prevalence_sentence = model_intercept(model, prevalence)
     imaged: _Imaged | None = None
     if model.imaging is not None or (case.roi is not None and set(protocol.sequences) <= set(case.images)):
-        imaged = _image(case, model, protocol, progress, clock, prepare, load or load_extractor)
+        imaged = _image(case, model, protocol, progress, clock, prepare, vectors or _vectors, load or load_extractor)
         warnings += imaged.warnings
     left_out = imaged is not None and _images_left_out(model, imaged.absent)
     if left_out:
@@ -252,20 +258,25 @@ def _image(
     progress: Progress,
     clock: _Clock,
     prepare: Preparation,
+    vectors: Vectors,
     load: Loader,
 ) -> _Imaged:
     warnings = check_b_value(case.case_id, case.b_values.get("dwi"), model.imaging) if model.imaging else []
     prepared = prepare(case, protocol, part(progress, 0.0, 0.45))
     clock.lap("registration and preprocessing")
     frozen = model.imaging.habitats if model.imaging else None
-    habitat_map = map_habitats(prepared.preprocessed, protocol.habitats, protocol.sequences, frozen, part(progress, 0.45, 0.52))
+    voxels = vectors(case, prepared, protocol, part(progress, 0.45, 0.51))
+    mapping = part(progress, 0.51, 0.52)
+    habitat_map = map_habitats(prepared.preprocessed, protocol.habitats, protocol.sequences, frozen, mapping, voxels)
     validity = part(progress, 0.52, 0.6)
     curve = habitat_validity(prepared.preprocessed, protocol.habitats, habitat_map.centroids, validity, habitat_map.voxels)
     clock.lap("habitats")
     warnings += prepared.warnings
+    entered = habitat_map.entered()
+    choices = (Choice("texture", entered, LEFT_OUT_RULE),) if entered else ()
     if model.imaging is None:
         warnings.append("Habitats are shown for information: they were clustered from this case alone and do not enter the probability")
-        return _Imaged(prepared, habitat_map, curve, {}, (), warnings)
+        return _Imaged(prepared, habitat_map, curve, {}, (), warnings, choices)
     extractor = load(model)
     features = extractor.extract(prepared.preprocessed.normalised, habitat_map.regions(), part(progress, 0.6, 0.98))
     clock.lap("deep features")
@@ -287,7 +298,11 @@ def _image(
     if not entering:
         warnings.append("No radscore is part of this model: the probability rests on the clinical values alone")
     backbone = Choice("network", f"{protocol.deep.backbone}, {protocol.deep.weights}", extractor.description)
-    return _Imaged(prepared, habitat_map, curve, radscores, tuple(absent), warnings, (backbone,))
+    return _Imaged(prepared, habitat_map, curve, radscores, tuple(absent), warnings, (*choices, backbone))
+
+
+def _vectors(_case: Case, prepared: Prepared, protocol: Protocol, progress: Progress) -> HabitatVoxels:
+    return habitat_voxels(prepared.preprocessed, protocol.habitats, protocol.sequences, progress)
 
 
 def _entering(model: FrozenModel) -> set[str]:
@@ -349,23 +364,6 @@ def check_b_value(case_id: str, given: float | None, imaging: Imaging) -> list[s
             "give a DWI closer to it, or correct its b-value (--dwi, --b-value)"
         )
     return [f"{sentence}: the radscores are less certain"] if difference > B_VALUE_WARNING else []
-
-
-def _intercept(model: FrozenModel, prevalence: float | None) -> tuple[float, str]:
-    if model.prevalence is None:
-        if prevalence is not None:
-            raise ModelError(
-                f"Model {model.name} has a fitted intercept and states no covariate distribution: it takes no local prevalence"
-            )
-        return model.intercept, ""
-    if prevalence is None:
-        stated = float(model.prevalence["value"])
-        return model.intercept, f"Intercept solved for a mean risk of {stated:.1%} ({model.prevalence['source']}), not fitted to patients."
-    from .nomogram.intercept import solve_intercept
-
-    coefficients = {term.name: term.coefficient for term in model.terms}
-    intercept = solve_intercept(coefficients, model.prevalence["covariates"], prevalence)
-    return intercept, f"Intercept solved for a mean risk of {prevalence:.1%} (local prevalence given by the user), not fitted to patients."
 
 
 def _demonstration(model: FrozenModel, case: Case) -> str:

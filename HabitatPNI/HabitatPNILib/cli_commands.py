@@ -106,16 +106,16 @@ def train(options: argparse.Namespace) -> None:
     check_output_folder(options.output)
     table = read_cohort(options.cohort)
     extraction = load_extraction(options.features)
-    check_same_files(table, options.cohort.parent, extraction.prepared, extraction.protocol)
     decided = quality_decisions(options.quality, options.cohort)
     columns = reproducible(options)
     if columns is not None:
         extraction = restrict_features(extraction, columns)
     identity = model_identity(options, extraction.protocol, extraction.phantom)
     with show_progress() as progress:
+        check_same_files(table, options.cohort.parent, extraction.prepared, extraction.protocol, part(progress, 0.0, 0.3))
         data = study_data(table, extraction, decided.rejected, decided.undecided)
         check_leakage(data.cohort, extraction.image_hashes)
-        trained = train_model(extraction, data.cohort, identity, options.output, progress)
+        trained = train_model(extraction, data.cohort, identity, options.output, part(progress, 0.3, 1.0))
     print(f"{trained.model.name} {trained.model.version}: {options.output}")
     for row in trained.model.performance:
         auc = "not defined" if row["auc"] is None else f"{row['auc']:.3f}"
@@ -185,7 +185,11 @@ def _read_case(options: argparse.Namespace, model: FrozenModel) -> Case:
         from .imaging.dicom import read_dicom_case
         from .imaging.files import refuse_dicom
 
-        refuse_dicom(protocol.sequences if options.t1pv is None else ("t1pv",), options.case_id)
+        if options.t1pv is not None:
+            if "t1pv" in protocol.sequences:
+                raise CaseError("--t1pv goes with image files; leave the DICOM folder out")
+            raise CaseError(f"Model {model.name} takes no portal venous T1W image; leave --t1pv out")
+        refuse_dicom(protocol.sequences, options.case_id)
         if options.low_b is not None or options.b_value is not None:
             raise CaseError("--low-b and --b-value go with image files; in a DICOM folder --dwi SERIES:B chooses a b-value")
         return read_dicom_case(

@@ -10,7 +10,7 @@ Public here or from here: `read_cohort`, `clinical_columns`, `require_columns` (
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,23 +18,29 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from . import __version__
-from .analysis import check_b_value
 from .cohort_run import Failed, collect_cases, run_cases
 from .cohort_steps import (
     PREPARED,
+    check_weights,
     extractor,
     feature_columns,
     feature_key,
     features_of,
+    keep_voxels,
     learn_habitats,
     load_case,
+    load_texture,
+    median_b_values,
+    other_b_values,
     prepare_case,
     read_features,
     store_features,
+    voxels_file,
 )
 from .cohort_table import IMAGE_COLUMNS, SPLITS, check_rejected, clinical_columns, read_cohort, require_columns, require_images
-from .errors import CaseError, CohortError, ModelError, WeightsError
+from .errors import CohortError, ModelError
 from .frozen_model import FrozenModel, HabitatCentroids
+from .habitat_vectors import check_habitats
 from .prepared_store import StoredCase
 from .progress import Progress, no_progress, part
 from .protocol import Protocol
@@ -75,7 +81,7 @@ class Extraction:
     ----------
     features : FeatureTable, one row a case, index ``case_id``
     protocol : protocol that was followed
-    centroids : cohort-scope habitats of the training cases, or of `model`; None in case scope
+    centroids : habitats of the training cases together, or of `model`; None where each case has its own that match none
     weights_sha256 : of the backbone
     b_values : median b-values in s/mm2 of ``dwi`` and ``low_b`` over the training cases; with `model` over all cases
     failures : reason by case of those that failed or were rejected
@@ -126,6 +132,8 @@ def extract(
     ------
     CohortError
         when the table cannot be used, or no training case is left
+    ProtocolError
+        when the habitats cannot be made as the protocol says
     """
     return _extract(cohort, protocol, out, jobs, progress, rejected, None)
 
@@ -178,22 +186,28 @@ def _extract(
     """Features with the habitats of the training cases, or of `model`, whose protocol it then is."""
     from .features.table import write_feature_table
 
+    check_habitats(protocol.habitats, protocol.sequences)
     table = read_cohort(cohort)
     require_images(table, protocol.sequences, cohort.name)
     check_rejected(table, rejected)
+    wanted = [str(case) for case in table.index if case not in rejected]
+    if model is None and "training" not in set(table.loc[wanted, "split"]):
+        raise CohortError(f"{cohort.name}: no training case is left; give column split the word training in the rows to learn from")
     progress(0.0, "Loading the network")
     sha256 = extractor(protocol.deep).weights_sha256
     if model is not None:
-        _check_weights(model, protocol, sha256)
+        check_weights(model, protocol, sha256)
     failures = {case: reason or "rejected" for case, reason in rejected.items()}
-    wanted = [str(case) for case in table.index if case not in rejected]
     tasks = [(case, dict(table.loc[case]), cohort.parent, protocol, out / PREPARED) for case in wanted]
-    stored, failed = collect_cases(prepare_case, tasks, jobs, part(progress, 0.0, 0.5), "Registered and resampled")
+    stored, failed = collect_cases(prepare_case, tasks, jobs, part(progress, 0.0, 0.4), "Registered and resampled")
     failures |= failed
     if model is not None:
-        failures |= _other_b_values(stored, model)
+        failures |= other_b_values(stored, model.imaging)
         stored = {case: found for case, found in stored.items() if case not in failures}
     training = [case for case in stored if model is None and table.at[case, "split"] == "training"]
+    failures |= _texture(stored, training, protocol, jobs, part(progress, 0.4, 0.5))
+    stored = {case: found for case, found in stored.items() if case not in failures}
+    training = [case for case in training if case in stored]
     described = training if model is None else list(stored)
     if not described:
         who = "training case" if model is None else "case"
@@ -208,7 +222,7 @@ def _extract(
         protocol=protocol,
         centroids=centroids,
         weights_sha256=sha256,
-        b_values=_median_b_values([stored[case].b_values for case in described]),
+        b_values=median_b_values([stored[case].b_values for case in described]),
         failures={case: failures[case] for case in table.index if case in failures},
         phantom=any(found.phantom for found in stored.values()),
         training=tuple(training),
@@ -345,36 +359,23 @@ def _features(
     return pd.DataFrame(np.stack(list(found.values())), index=index, columns=columns), failures
 
 
+def _texture(
+    stored: Mapping[str, StoredCase], training: Sequence[str], protocol: Protocol, jobs: int, progress: Progress
+) -> dict[str, str]:
+    """Texture vectors of the training cases, kept beside their volumes before habitats are learned; reasons of those that failed."""
+    if protocol.habitats.texture is None:
+        return {}
+    if not all(voxels_file(found.path, protocol).is_file() for found in stored.values()):
+        load_texture(protocol, part(progress, 0.0, 0.1))
+    learned_from = training if protocol.habitats.of_cohort else ()
+    tasks = [(case, stored[case].path, protocol) for case in learned_from]
+    return collect_cases(keep_voxels, tasks, jobs, part(progress, 0.1, 1.0), "Texture of")[1]
+
+
 def _habitats(protocol: Protocol, training: list[Path], model: FrozenModel | None) -> HabitatCentroids | None:
     if model is not None:
         return model.imaging.habitats if model.imaging else None
-    return learn_habitats(training, protocol) if protocol.habitats.scope == "cohort" else None
-
-
-def _other_b_values(stored: Mapping[str, StoredCase], model: FrozenModel) -> dict[str, str]:
-    """Reason by case of those that `analysis.analyse` would refuse for their b-value."""
-    reasons = {}
-    for case, found in stored.items():
-        try:
-            if model.imaging is not None:
-                check_b_value(case, found.b_values.get("dwi"), model.imaging)
-        except CaseError as error:
-            reasons[case] = str(error)
-    return reasons
-
-
-def _check_weights(model: FrozenModel, protocol: Protocol, sha256: str) -> None:
-    """Found out before the first case rather than after the last."""
-    if model.imaging is not None and sha256 != model.imaging.weights_sha256:
-        raise WeightsError(
-            f"Model {model.name}: the {protocol.deep.backbone} weights at hand ({protocol.deep.weights}) are not those it was made with "
-            f"({model.imaging.weights}, sha256 {model.imaging.weights_sha256[:16]}...); give those with --weights"
-        )
-
-
-def _median_b_values(rows: list[Mapping[str, float]]) -> dict[str, float]:
-    names = sorted({name for row in rows for name in row})
-    return {name: float(np.median([row[name] for row in rows if name in row])) for name in names}
+    return learn_habitats(training, protocol) if protocol.habitats.of_cohort else None
 
 
 def _write_extraction(extraction: Extraction, out: Path) -> None:

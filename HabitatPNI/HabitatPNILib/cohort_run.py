@@ -19,7 +19,7 @@ from typing import Any
 
 import SimpleITK as sitk
 
-from .errors import Cancelled, HabitatPNIError
+from .errors import Cancelled, CaseError, HabitatPNIError
 from .progress import Progress
 
 Task = tuple[Any, ...]
@@ -137,7 +137,8 @@ def _guarded(function: Callable[..., Any], task: Task) -> Any:
     try:
         return function(*task)
     except HabitatPNIError as error:
-        return Failed(" ".join(str(error).split()))
+        reason = " ".join(str(error).split())
+        return Failed(f"Case {task[0]}: {reason}" if isinstance(error, CaseError) and not reason.startswith("Case ") else reason)
     except Cancelled:
         raise
     except MemoryError:

@@ -5,9 +5,9 @@ They are for looking only. Public: `own_protocol` (what is asked for, as a proto
 
 from __future__ import annotations
 
-from .errors import CaseError, RequestError
+from .errors import RequestError
 from .frozen_model import HabitatCentroids
-from .habitat_vectors import HabitatVoxels
+from .habitat_vectors import HabitatVoxels, check_habitats
 from .habitats.validity import KCurve
 from .imaging.preprocessing import Preprocessed
 from .preparation import HabitatMap, habitat_validity, map_habitats
@@ -53,10 +53,12 @@ def own_protocol(protocol: Protocol, k: int | str | None, vectors: str | None) -
         numbered = protocol.habitats.order_by
         if numbered not in protocol.sequences:
             numbered = "adc" if "adc" in protocol.sequences else protocol.fixed
-        section |= {"method": "kmeans", "order_by": numbered, "texture": None}
+        section |= {"method": "kmeans", "order_by": numbered, "texture": None, "match": None}
     if vectors in {IN_PLANE, IN_SPACE}:
         section |= {"texture": {"features": vectors, "in_plane": vectors == IN_PLANE}, "k_range": TEXTURE_K_RANGE}
-    return Protocol.from_dict(values, f"with {k} habitats" if isinstance(k, int) else "with habitats of one's own choosing")
+    asked = Protocol.from_dict(values, f"with {k} habitats" if isinstance(k, int) else "with habitats of one's own choosing")
+    check_habitats(asked.habitats, asked.sequences)
+    return asked
 
 
 def cluster(
@@ -72,7 +74,7 @@ def cluster(
     Parameters
     ----------
     voxels : of `habitat_vectors.habitat_voxels` by the protocol
-    frozen : the model's habitats; None clusters the case's own voxels
+    frozen : the model's habitats, none for `BEST`; None clusters the case's own voxels
     k : `BEST` takes the number that the curves speak for; anything else the protocol's
 
     Raises
@@ -81,16 +83,9 @@ def cluster(
         when there are too few distinct voxels
     """
     settings, sequences = protocol.habitats, protocol.sequences
-    # The curve is made in the scaler's units, which are the same for every k.
-    first = settings.model_copy(update={"k": settings.k_range[0]}) if k == BEST else settings
-    progress(0.0, "Habitats")
-    found = map_habitats(preprocessed, first, sequences, frozen, part(progress, 0.0, 0.3), voxels)
-    curve = habitat_validity(preprocessed, settings, found.centroids, part(progress, 0.3, 0.8), voxels)
     if k == BEST:
-        if not curve.k:
-            raise CaseError("The outline has too few distinct voxel values to compare numbers of habitats; choose a number")
-        chosen = settings.model_copy(update={"k": curve.voted_k})
-        if chosen != first:
-            found = map_habitats(preprocessed, chosen, sequences, frozen, part(progress, 0.8, 1.0), voxels)
-    progress(1.0, "Habitats")
-    return found, curve
+        found = map_habitats(preprocessed, settings, sequences, frozen, progress, voxels, best=True)
+        assert found.curve is not None
+        return found, found.curve
+    found = map_habitats(preprocessed, settings, sequences, frozen, part(progress, 0.0, 0.4), voxels)
+    return found, habitat_validity(preprocessed, settings, found.centroids, part(progress, 0.4, 1.0), voxels)

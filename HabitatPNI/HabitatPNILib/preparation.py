@@ -13,10 +13,9 @@ import SimpleITK as sitk
 from .case import DIFFUSION, SEQUENCE_LABELS, Case
 from .frozen_model import HabitatCentroids
 from .geometry import like, same_grid
-from .habitat_vectors import HabitatVoxels, habitat_voxels, labels_of, learn
+from .habitat_vectors import Clustering, HabitatVoxels, cluster_voxels, habitat_voxels, kept_variance, labels_of
 from .habitats.clustering import standardise
-from .habitats.columns import project
-from .habitats.estimators import select
+from .habitats.columns import project, select
 from .habitats.validity import KCurve, k_curve
 from .imaging.preprocessing import Preprocessed, preprocess
 from .imaging.registration import Registration, register_rigid
@@ -67,6 +66,8 @@ class HabitatMap:
     absent : labels with fewer voxels than the protocol asks for
     centroids : scaler and centroids that made the map
     voxels : the vectors that it was made from
+    curve : validity of every number of habitats, where the number was chosen by it
+    left_out : reason by column of those that did not enter where the case was clustered by itself
     """
 
     labels: sitk.Image
@@ -74,6 +75,16 @@ class HabitatMap:
     absent: tuple[int, ...]
     centroids: HabitatCentroids
     voxels: HabitatVoxels | None = field(default=None, repr=False, compare=False)
+    curve: KCurve | None = None
+    left_out: Mapping[str, str] = field(default_factory=dict)
+
+    def entered(self) -> str:
+        """How many texture features entered the clustering, in a sentence; empty where habitats are of intensities."""
+        computed = [name for name in self.voxels.columns if "__" in name] if self.voxels else []
+        if not computed:
+            return ""
+        entered = len(set(computed) & set(self.centroids.sequences))
+        return f"{entered} of {len(computed)} texture features entered the clustering"
 
     def regions(self) -> dict[str, np.ndarray]:
         """Bool mask (z, y, x) by region: ``habitat1``.. and ``tumour``; the mask of an absent habitat is empty."""
@@ -124,12 +135,15 @@ def map_habitats(
     frozen: HabitatCentroids | None,
     progress: Progress = no_progress,
     voxels: HabitatVoxels | None = None,
+    best: bool = False,
 ) -> HabitatMap:
     """Habitats of a prepared case: by the frozen centroids (cohort scope), or clustered from its own voxels (case scope).
 
     Parameters
     ----------
+    frozen : a cohort's; where the protocol matches a case's own habitats to them (``match: cohort``) they give the numbers alone
     voxels : the case's vectors by the same settings where they are at hand, so that texture need not be computed again
+    best : choose the number of the case's own habitats in the place of the protocol's
 
     Raises
     ------
@@ -139,15 +153,18 @@ def map_habitats(
     if voxels is None:
         voxels = habitat_voxels(preprocessed, settings, sequences, part(progress, 0.0, 0.8))
         progress = part(progress, 0.8, 1.0)
-    centroids = frozen or learn(settings, voxels, progress)
-    labels = labels_of(voxels, centroids)
+    if frozen is not None and settings.match is None:
+        found = Clustering(frozen)
+    else:
+        found = cluster_voxels(settings, voxels, progress, frozen, best)
+    labels = labels_of(voxels, found.centroids)
     inside = preprocessed.roi_array
     volume = np.zeros(inside.shape, np.uint8)
     volume[inside] = labels
-    counts = np.bincount(labels, minlength=len(centroids.centroids) + 1)[1:]
+    counts = np.bincount(labels, minlength=len(found.centroids.centroids) + 1)[1:]
     absent = tuple(int(i) + 1 for i in np.flatnonzero(counts < settings.min_voxels))
     progress(1.0, "Habitats")
-    return HabitatMap(like(volume, preprocessed.roi), tuple(counts.tolist()), absent, centroids, voxels)
+    return HabitatMap(like(volume, preprocessed.roi), tuple(counts.tolist()), absent, found.centroids, voxels, found.curve, found.left_out)
 
 
 def habitat_summaries(prepared: Prepared, habitat_map: HabitatMap) -> tuple[HabitatSummary, ...]:
@@ -178,7 +195,7 @@ def habitat_validity(
 ) -> KCurve:
     """Cluster validity over k of a case's own voxels, in the scaler's units of its habitats, by K-means.
 
-    Texture is projected on the case's own principal components where the protocol asks for such.
+    Texture is projected on the case's own principal components where it is so clustered.
 
     Parameters
     ----------
@@ -186,9 +203,7 @@ def habitat_validity(
     """
     known = voxels or habitat_voxels(preprocessed, settings, tuple(preprocessed.normalised))
     vectors = standardise(select(known.values, known.columns, centroids), centroids)
-    if settings.texture is not None:
-        vectors = project(vectors, settings.texture.pca)
-    return k_curve(vectors, settings.k_range, settings.seed, progress)
+    return k_curve(project(vectors, kept_variance(settings)), settings.k_range, settings.seed, progress)
 
 
 def align(case: Case, protocol: Protocol, progress: Progress = no_progress, known: Registration | None = None) -> Alignment:

@@ -89,7 +89,7 @@ class TextureSection(Section):
     sequences: tuple[SequenceName, ...] = Field((), description="whose texture; none named: all of the protocol's")
     kernel_radius: int = Field(2, ge=1, le=7, description="voxels; 2 makes neighbourhoods of 5 voxels' edge")
     in_plane: bool = Field(True, description="neighbourhoods of one slice; else of three dimensions")
-    bin_count: int | None = Field(None, ge=2, description="grey levels over the ROI; 32 where bin_width is not given either")
+    bin_count: int | None = Field(None, ge=2, le=65534, description="grey levels over the ROI; 32 where bin_width is not given either")
     bin_width: float | None = Field(None, gt=0)
     intensities: bool = Field(False, description="whether the sequences' own intensities belong to the vector too")
     min_variation: float = Field(1e-6, ge=0, description="a feature whose SD is a smaller part of its root mean square is left out")
@@ -118,6 +118,7 @@ class HabitatSection(Section):
 
     scope: Literal["cohort", "case"] = "cohort"
     method: Literal["kmeans", "gmm", "slic"] = Field("kmeans", description="slic: K-means of supervoxels")
+    match: Literal["cohort"] | None = Field(None, description="cohort: a case's own habitats take the numbers of the cohort's (scope case)")
     k: int = Field(3, ge=2, le=9)
     k_range: tuple[int, int] = (2, 6)
     order_by: str = Field("adc", description="a sequence, or a texture feature as adc__original_glcm_Contrast")
@@ -132,12 +133,19 @@ class HabitatSection(Section):
     def _range(self) -> HabitatSection:
         if not 2 <= self.k_range[0] <= self.k_range[1]:
             raise ValueError("k_range must be two ascending numbers from 2 on")
+        if self.match is not None and self.scope != "case":
+            raise ValueError("match is for habitats of each case alone; write scope: case beside it, or leave match out")
         return self
+
+    @property
+    def of_cohort(self) -> bool:
+        """Whether the training cases together have habitats: everybody's, or those that number each case's own."""
+        return self.scope == "cohort" or self.match == "cohort"
 
     @model_serializer(mode="wrap")
     def _as_before(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Without the later keys where they are at their defaults: texts that name what was kept before stay as they were."""
-        later = ("method", "supervoxel_mm", "texture", "descriptors")
+        later = ("method", "supervoxel_mm", "texture", "descriptors", "match")
         return {k: v for k, v in write(self).items() if k not in later or getattr(self, k) != type(self).model_fields[k].default}
 
 

@@ -19,6 +19,7 @@ from .evaluation.calibration import Calibration
 from .evaluation.updating import Update
 from .frozen_model import FrozenModel, write_model
 from .model_card import model_card
+from .progress import Progress, no_progress
 from .table_prediction import LOG_ODDS, check_same_features, model_log_odds, model_radscores
 
 if TYPE_CHECKING:
@@ -127,7 +128,7 @@ def recalibration_section(model: FrozenModel, update: Update) -> str:
     return "\n".join(lines) + "\n"
 
 
-def site_cases(model: FrozenModel, table: Path, features: Path | None = None) -> pd.DataFrame:
+def site_cases(model: FrozenModel, table: Path, features: Path | None = None, progress: Progress = no_progress) -> pd.DataFrame:
     """Outcome and log odds by the model of a site's patients, index ``case_id``.
 
     Parameters
@@ -146,7 +147,7 @@ def site_cases(model: FrozenModel, table: Path, features: Path | None = None) ->
     extraction = load_extraction(features)
     check_same_features(model, extraction)
     cohort = read_cohort(table)
-    check_same_files(cohort, table.parent, extraction.prepared, extraction.protocol)
+    check_same_files(cohort, table.parent, extraction.prepared, extraction.protocol, progress)
     chosen = [c for c in cohort.index if c in extraction.features.index and c not in set(extraction.training)]
     if not chosen:
         raise CohortError(f"{table.name}: no case is left that has features and did not shape the model's habitats")

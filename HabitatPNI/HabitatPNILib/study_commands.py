@@ -128,7 +128,8 @@ def recalibrate(options: argparse.Namespace) -> None:
     name = f"{model.name}-recalibrated" if options.name is None else options.name
     check_called(name, options.model_version)
     check_output_folder(options.output)
-    cases = site_cases(model, options.table, options.features)
+    with show_progress() as progress:
+        cases = site_cases(model, options.table, options.features, progress)
     update = choose_update(cases["outcome"], cases["log_odds"], options.method)
     print(recalibration_section(model, update))
     if update.chosen.name == "original":

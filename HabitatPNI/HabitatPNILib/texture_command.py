@@ -83,7 +83,8 @@ def read_pair(image_path: Path, roi_path: Path, segment: str | None) -> tuple[si
     CaseError
         when one cannot be read, or the outline lies on another lattice: it is not resampled, since that would choose its voxels anew
     """
-    from .imaging.roi import paste_roi, read_roi
+    from .imaging.roi import read_roi
+    from .imaging.roi_grid import paste_roi
     from .imaging.volume_io import read_image
 
     image = read_image(image_path, as_stored=True)

@@ -159,6 +159,7 @@ class Workbench:
         found, curve = cluster(prepared.preprocessed, protocol, voxels, frozen, k, part(progress, 0.75, 0.95))
         fewer = f"(fewer than {protocol.habitats.min_voxels} voxels)"
         absent = [f"Habitat {label} is absent in this case {fewer}" for label in found.absent]
+        entered = [found.entered()] if found.entered() else []
         progress(0.95, "Writing the images")
         files = {
             "images": _write_images(prepared.preprocessed.images, Path(folder), _ANALYSED),
@@ -172,10 +173,11 @@ class Workbench:
             "vectors": vectors,
             "from_model": from_model,
             "habitats": [summary.to_dict() for summary in habitat_summaries(prepared, found)],
+            "left_out": dict(found.left_out),
             "k_curve": vars(curve),
             "registration": prepared.registration.to_dict() if prepared.registration else None,
             "files": files,
-            "warnings": [*taken.warnings, *prepared.warnings, *absent],
+            "warnings": [*taken.warnings, *prepared.warnings, *entered, *absent],
         }
 
     def analyse(
@@ -265,6 +267,7 @@ class Workbench:
                 progress,
                 prevalence=prevalence,
                 prepare=self._prepare,
+                vectors=self._habitat_voxels,
                 load=lambda asked: self._extractor(asked, device),
             )
             if not self._forget_without_gpu():
@@ -289,7 +292,7 @@ class Workbench:
         settings = protocol.habitats
         key = ""
         if settings.texture is not None:
-            counted = {"k", "k_range", "min_voxels", "seed"}
+            counted = {"scope", "match", "k", "k_range", "voxels_per_patient", "min_voxels", "seed", "descriptors"}
             key = _key(_prepared_key(case, protocol, _registration_key(case, protocol)), settings.model_dump(exclude=counted))
         voxels = self._textures.get(key)
         if voxels is None:

@@ -42,8 +42,9 @@ Commands, their arguments and their results:
 - ``habitats {case, model, folder, k, vectors}``: the model's habitats where k and vectors are null, else clustered from this case alone.
   k: null for the model's number, a number, or "best" for the one that most validity indices speak for; vectors: null for the model's,
   "intensity", "hcc77" (texture in the slice) or "all93" (texture in three dimensions). ``{"case_id", "k": number found, "vectors": as
-  sent, "from_model": bool, "habitats": [`HabitatSummary.to_dict`], "k_curve": {...}, "registration": as above, "files": {"images":
-  {name: path}, "roi": path, "habitat_map": path}, "warnings": [...]}``
+  sent, "from_model": bool, "habitats": [`HabitatSummary.to_dict`], "left_out": {feature: reason}, "k_curve": {...}, "registration": as
+  above, "files": {"images": {name: path}, "roi": path, "habitat_map": path}, "warnings": [...]}``; left_out: features that did not enter
+  where the case was clustered by itself
 - ``analyse {case, model, folder, clinical, prevalence}``: ``{"analysis": `Analysis.to_dict`, "files": as above, null where no image
   entered, "nomogram": path of a PNG}``
 - ``report {case, model, clinical, prevalence, path}``: writes the HTML report to ``path``. ``{"path": path}``

@@ -115,6 +115,9 @@ class HabitatsSection:
             note = _("A number of your own is for looking only: it does not enter the probability, and Run all takes the model's number.")
         elif state.habitats is not None and not state.habitats_from_model:
             note = _("The habitats shown were clustered from this case alone and do not enter the probability.")
+        if state.habitats is not None and state.shown_vectors:
+            name = vector_choices(None)[_VECTORS.index(state.shown_vectors)][0]
+            note = " ".join(line for line in (_("Shown: habitats from {vectors}.").format(vectors=name), note) if line)
         self._ui.habitatsNoteLabel.setText(note)
         self._ui.habitatsNoteLabel.setVisible(bool(note))
 

@@ -28,7 +28,7 @@ class HabitatPNIParameterNode:
     fade : 0 shows the fixed image, 1 the registered one
     fixed, registered : what the fade slider fades between
     registrationJson : result of the registration, as ``registration`` of ``analysis.json``
-    habitatsJson : habitats as the section shows them (``habitats``, ``k_curve``, ``k``, ``from_model``)
+    habitatsJson : habitats as the section shows them (``habitats``, ``k_curve``, ``k``, ``from_model``, ``vectors``)
     habitats, resultTable, resultText, nomogram, chartCH, chartSilhouette, chartDB : result nodes; `resultText` holds
         ``analysis.json``, `nomogram` a PNG in base64
     analysed : JSON of what the results were made of and is no node (see `state.Basis`)

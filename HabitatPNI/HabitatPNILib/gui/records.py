@@ -116,6 +116,7 @@ def state_of(parameters: Any, inputs: Inputs, busy: bool) -> State:
         analysis=_parsed(text),
         habitats=tuple(shown["habitats"]) if shown.get("habitats") else None,
         habitats_from_model=shown.get("from_model", True),
+        shown_vectors=shown["vectors"] if shown.get("vectors") in VECTORS else "",
         k_curve=shown.get("k_curve"),
         registration=_parsed(parameters.registrationJson),
     )
@@ -169,7 +170,13 @@ def _store_shown(
     parameters: Any, value: Mapping[str, Any], from_model: bool, nodes: Any, made_of: Basis, changed: Mapping[str, bool]
 ) -> None:
     habitats = value["habitats"]
-    shown = {"habitats": habitats, "k": len(habitats), "from_model": from_model, "k_curve": value.get("k_curve")}
+    shown = {
+        "habitats": habitats,
+        "k": len(habitats),
+        "from_model": from_model,
+        "vectors": value.get("vectors"),
+        "k_curve": value.get("k_curve"),
+    }
     registration = value.get("registration")
     parameters.habitatsJson = json.dumps(shown)
     parameters.registrationJson = json.dumps(registration) if registration else ""

@@ -173,7 +173,8 @@ class State:
     needs, stale : by section
     busy : something runs; inputs are locked
     analysis : parsed ``analysis.json`` of the shown result, or None
-    habitats : the shown habitats as in ``analysis.json``, or None; `k_curve` and `habitats_from_model` belong to them
+    habitats : the shown habitats as in ``analysis.json``, or None; `k_curve`, `habitats_from_model` and
+        `shown_vectors` (one of `VECTORS` they were clustered from; empty for the model's, or where the scene does not say) belong to them
     registration : as in ``analysis.json``, or None where nothing was registered
     """
 
@@ -184,6 +185,7 @@ class State:
     analysis: Mapping[str, Any] | None = None
     habitats: tuple[Mapping[str, Any], ...] | None = None
     habitats_from_model: bool = True
+    shown_vectors: str = ""
     k_curve: Mapping[str, Any] | None = None
     registration: Mapping[str, Any] | None = None
 

@@ -6,6 +6,8 @@ import numpy as np
 
 from ..errors import CaseError
 from ..frozen_model import HabitatCentroids, HabitatMixture
+from ..progress import Progress, no_progress
+from .validity import choosing_curve
 
 
 class HabitatClusterer:
@@ -17,43 +19,50 @@ class HabitatClusterer:
 
     Parameters
     ----------
-    k : number of habitats
+    k : number of habitats; None: the number that most of the Calinski-Harabasz index, the silhouette and the Davies-Bouldin index
+        choose out of `k_range`
     sequences : names of the columns
     order_by : sequence whose mean numbers the habitats (ADC: habitat 1 is the most restricted)
-    seed : of K-means
+    seed : of K-means and of the voxels sampled for the silhouette
+    k_range : first and last k tried
 
     Attributes
     ----------
     centroids_ : `HabitatCentroids`, scaler and ordered centroids as a frozen model keeps them
+    curve_ : `KCurve` where k was chosen, else None
     """
 
-    def __init__(self, k: int, sequences: tuple[str, ...], order_by: str, seed: int = 0) -> None:
+    def __init__(self, k: int | None, sequences: tuple[str, ...], order_by: str, seed: int = 0, k_range: tuple[int, int] = (2, 6)) -> None:
         self.k = k
         self.sequences = sequences
         self.order_by = order_by
         self.seed = seed
+        self.k_range = k_range
 
-    def fit(self, vectors: np.ndarray) -> HabitatClusterer:
+    def fit(self, vectors: np.ndarray, progress: Progress = no_progress) -> HabitatClusterer:
         """Learn scaler and centroids from vectors (voxels, sequences).
 
         Raises
         ------
         CaseError
-            when there are fewer distinct voxels than habitats
+            when there are fewer distinct voxels than habitats, or too few to choose a number of them
         """
         from sklearn.cluster import KMeans
         from sklearn.preprocessing import StandardScaler
         from threadpoolctl import threadpool_limits
 
         distinct = len(np.unique(vectors, axis=0))
-        if distinct < self.k:
+        if self.k is not None and distinct < self.k:
             raise CaseError(
                 f"{self.k} habitats cannot be made from {distinct} distinct voxel values; "
                 f"ask for at most {max(distinct, 1)} (protocol habitats.k)"
             )
         scaler = StandardScaler().fit(vectors)
+        scaled = scaler.transform(vectors)
+        self.curve_ = choosing_curve(scaled, self.k_range, self.seed, progress) if self.k is None else None
+        k = self.curve_.voted_k if self.curve_ is not None else self.k
         with threadpool_limits(1):  # sums over several threads differ in their last bits
-            means = KMeans(self.k, n_init=10, random_state=self.seed).fit(scaler.transform(vectors)).cluster_centers_
+            means = KMeans(k, n_init=10, random_state=self.seed).fit(scaled).cluster_centers_
         order = np.argsort(means[:, self.sequences.index(self.order_by)], kind="stable")
         self.centroids_ = HabitatCentroids(
             sequences=self.sequences,

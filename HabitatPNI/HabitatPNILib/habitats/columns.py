@@ -1,4 +1,4 @@
-"""Which columns of voxel vectors enter a clustering: variation and correlation filter, scaler, principal components."""
+"""Which columns of voxel vectors enter a clustering (variation and correlation filter), principal components; what frozen ones need."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import CaseError
+from ..frozen_model import HabitatCentroids
 
 MAX_MISSING = 0.1
 
@@ -87,6 +88,22 @@ def project(scaled: np.ndarray, share: float | None) -> np.ndarray:
         return scaled
     with threadpool_limits(1):  # sums over several threads differ in their last bits
         return scaled @ principal_axes(scaled, share).T
+
+
+def select(vectors: np.ndarray, names: tuple[str, ...], frozen: HabitatCentroids) -> np.ndarray:
+    """The columns of vectors (voxels, columns) that frozen habitats need, in their order.
+
+    Raises
+    ------
+    CaseError
+        naming one that is not there
+    """
+    missing = [name for name in frozen.sequences if name not in names]
+    if missing:
+        raise CaseError(f"The habitats need the voxel feature {missing[0]}, which the protocol does not ask for; use the model's protocol")
+    if names == frozen.sequences:
+        return vectors
+    return np.ascontiguousarray(vectors[:, [names.index(name) for name in frozen.sequences]])
 
 
 def _moments(vectors: np.ndarray, present: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -46,7 +46,7 @@ def describe(labels: sitk.Image, k: int) -> dict[str, float]:
         found[f"parts__largest_ml_{label}"] = float(sizes.max() * voxel_ml) if len(sizes) else 0.0
         found[f"parts__mean_ml_{label}"] = float(sizes.mean() * voxel_ml) if len(sizes) else 0.0
     found |= {f"msi__{name}": value for name, value in interaction_features(interaction_matrix(volume, k)).items()}
-    found["ith__score"] = _score(parts.values(), total)
+    found["ith__score"] = ith_score(parts.values(), total)
     return {f"{REGION}__map__{name}": value for name, value in found.items()}
 
 
@@ -109,7 +109,7 @@ def interaction_features(matrix: np.ndarray) -> dict[str, float]:
     return found
 
 
-def ith_score(volume: np.ndarray, k: int) -> float:
+def ith_score(parts: Iterable[np.ndarray], voxels: int) -> float:
     """Score of intratumoral heterogeneity: 0 for habitats of one piece each, towards 1 the more they are scattered.
 
     ``1 - sum(largest_i / parts_i) / voxels`` over the habitats i, with the voxels of their largest connected part and the number of
@@ -118,12 +118,9 @@ def ith_score(volume: np.ndarray, k: int) -> float:
 
     Parameters
     ----------
-    volume : labels 0 to k (z, y, x)
+    parts : `connected_parts` of every habitat
+    voxels : of the tumour
     """
-    return _score([connected_parts(volume, label) for label in range(1, k + 1)], int(np.count_nonzero(volume)))
-
-
-def _score(parts: Iterable[np.ndarray], voxels: int) -> float:
     counted = [sizes[sizes > 1] for sizes in parts]
     return float(1 - sum(sizes.max() / len(sizes) for sizes in counted if len(sizes)) / voxels)
 

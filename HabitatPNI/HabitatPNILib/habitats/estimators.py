@@ -14,10 +14,10 @@ from ..errors import CaseError
 from ..frozen_model import HabitatCentroids, HabitatMixture
 from ..progress import Progress, no_progress, part
 from .clustering import assign
-from .columns import choose_columns, principal_axes
-from .ordering import match_to_cohort, order_by_mean
+from .columns import choose_columns, principal_axes, select
+from .ordering import order_by_mean
 from .supervoxels import average, supervoxels
-from .validity import KCurve, k_curve
+from .validity import choosing_curve
 
 _REGULARISATION = 1e-3
 """Added to the variances of a mixture's components, in scaled units: a feature that is constant in a habitat has none."""
@@ -35,7 +35,6 @@ class KMeansHabitats:
     k : number of habitats; None: the number that most of the Calinski-Harabasz index, the silhouette and the Davies-Bouldin index
         choose out of `k_range`
     columns : names of the vectors' columns
-    order_by : column whose ascending mean numbers the habitats; see also `fit`
     k_range : first and last k tried
     min_variation, correlation : of the filter, see `columns.choose_columns`
     pca : share of the variance that the principal components keep; None: no projection
@@ -52,7 +51,6 @@ class KMeansHabitats:
         self,
         k: int | None,
         columns: tuple[str, ...],
-        order_by: str | None = None,
         *,
         k_range: tuple[int, int] = (3, 9),
         min_variation: float = 1e-6,
@@ -62,47 +60,36 @@ class KMeansHabitats:
     ) -> None:
         self.k = k
         self.columns = columns
-        self.order_by = order_by
         self.k_range = k_range
         self.min_variation = min_variation
         self.correlation = correlation
         self.pca = pca
         self.seed = seed
 
-    def fit(
-        self,
-        vectors: np.ndarray,
-        reference: np.ndarray | None = None,
-        *,
-        indices: np.ndarray | None = None,
-        cohort: HabitatCentroids | None = None,
-        progress: Progress = no_progress,
-    ) -> KMeansHabitats:
+    def fit(self, vectors: np.ndarray, reference: np.ndarray, progress: Progress = no_progress) -> KMeansHabitats:
         """Learn columns, scaler and habitats.
 
         Parameters
         ----------
-        vectors : (voxels, columns), NaN where a voxel has no value
-        reference : (voxels,) whose ascending mean numbers the habitats, in the place of the column `order_by`
-        indices : (voxels, 3) array indices (z, y, x), which supervoxels need
-        cohort : number the habitats by matching them to these centroids instead
+        vectors : (voxels, columns) of `averaged`, NaN where a voxel has no value
+        reference : (voxels,) whose ascending mean numbers the habitats
 
         Raises
         ------
         CaseError
-            when no column varies, there are fewer distinct voxels than habitats, or the cohort's columns are not there
+            when no column varies, there are fewer distinct voxels than habitats, or too few to choose a number of them
         """
         from threadpoolctl import threadpool_limits
 
-        reference = self._reference(vectors, reference) if cohort is None else None
-        vectors = self.averaged(vectors, indices)
         with threadpool_limits(1):  # sums over several threads differ in their last bits
             chosen = choose_columns(vectors, self.columns, self.min_variation, self.correlation)
-            values = vectors[:, chosen.kept]
+            values = np.ascontiguousarray(vectors[:, chosen.kept])  # products of another layout differ in their last bits
             scaled = np.where(np.isfinite(values), (values - chosen.mean) / chosen.scale, 0.0)
             axes = principal_axes(scaled, self.pca)
             projected = scaled @ axes.T if self.pca is not None else scaled
-            k = self._count(projected, part(progress, 0.0, 0.8), cohort)
+            self.curve_ = choosing_curve(projected, self.k_range, self.seed, part(progress, 0.0, 0.8)) if self.k is None else None
+            k = self.curve_.voted_k if self.curve_ is not None else self.k
+            assert k is not None
             distinct = len(np.unique(projected, axis=0))
             if distinct < k:
                 raise CaseError(
@@ -110,44 +97,20 @@ class KMeansHabitats:
                 )
             progress(0.8, "Clustering voxels")
             clusters, found = self._cluster(projected, k)
-        if cohort is not None:
-            order = match_to_cohort(clusters, vectors, self.columns, cohort)
-        else:
-            assert reference is not None
-            order = order_by_mean(clusters, reference, k)
+        order = order_by_mean(clusters, reference, k)
         self.left_out_ = chosen.left_out
         names = tuple(self.columns[i] for i in chosen.kept)
         self.centroids_ = self._frozen((names, _plain(chosen.mean), _plain(chosen.scale)), axes, found, order)
         progress(1.0, "Clustering voxels")
         return self
 
-    def predict(self, vectors: np.ndarray, indices: np.ndarray | None = None) -> np.ndarray:
-        """Labels (voxels,) uint8 in 1..k of vectors (voxels, columns)."""
-        return assign(select(self.averaged(vectors, indices), self.columns, self.centroids_), self.centroids_)
+    def predict(self, vectors: np.ndarray) -> np.ndarray:
+        """Labels (voxels,) uint8 in 1..k of vectors (voxels, columns) of `averaged`."""
+        return assign(select(vectors, self.columns, self.centroids_), self.centroids_)
 
-    def averaged(self, vectors: np.ndarray, indices: np.ndarray | None = None) -> np.ndarray:
-        """The vectors (voxels, columns) that are clustered: themselves, or each supervoxel's mean at all of its voxels."""
+    def averaged(self, vectors: np.ndarray, indices: np.ndarray) -> np.ndarray:
+        """What is clustered of one patient's vectors (voxels, columns) at array indices (voxels, 3) in (z, y, x): themselves."""
         return vectors
-
-    def _count(self, projected: np.ndarray, progress: Progress, cohort: HabitatCentroids | None) -> int:
-        self.curve_: KCurve | None = None
-        if cohort is not None:
-            return len(cohort.centroids)
-        if self.k is not None:
-            return self.k
-        self.curve_ = k_curve(projected, self.k_range, self.seed, progress)
-        if not self.curve_.k:
-            raise CaseError(f"The ROI has too few distinct voxel values for {self.k_range[0]} habitats (protocol habitats.k_range)")
-        return self.curve_.voted_k
-
-    def _reference(self, vectors: np.ndarray, reference: np.ndarray | None) -> np.ndarray:
-        if reference is not None:
-            return reference
-        if self.order_by not in self.columns:
-            raise CaseError(
-                f"Habitats cannot be numbered by {self.order_by}: it is not among the voxel features (protocol habitats.order_by)"
-            )
-        return vectors[:, self.columns.index(self.order_by)]
 
     def _cluster(self, projected: np.ndarray, k: int) -> tuple[np.ndarray, tuple[np.ndarray, ...]]:
         """Number of every voxel's cluster, and what describes the clusters."""
@@ -184,8 +147,7 @@ class MixtureHabitats(KMeansHabitats):
 class SupervoxelHabitats(KMeansHabitats):
     """Two steps: the ROI falls into supervoxels (SLIC), whose mean vectors K-means then clusters, each weighed by its voxels.
 
-    Supervoxels are made within each patient; `fit` and `predict` therefore take the voxels of one, and their indices. To learn from
-    several patients, give `KMeansHabitats` the pooled vectors of `averaged`.
+    Supervoxels are made within each patient: `averaged` takes the voxels of one, `fit` what it gave, of one patient or of several.
 
     Parameters
     ----------
@@ -193,33 +155,13 @@ class SupervoxelHabitats(KMeansHabitats):
     others : as of `KMeansHabitats`
     """
 
-    def __init__(
-        self, k: int | None, columns: tuple[str, ...], order_by: str | None = None, *, grid: tuple[int, int, int], **others: Any
-    ) -> None:
-        super().__init__(k, columns, order_by, **others)
+    def __init__(self, k: int | None, columns: tuple[str, ...], *, grid: tuple[int, int, int], **others: Any) -> None:
+        super().__init__(k, columns, **others)
         self.grid = grid
 
-    def averaged(self, vectors: np.ndarray, indices: np.ndarray | None = None) -> np.ndarray:
-        """Each voxel's vector replaced by the mean over its supervoxel; `indices` (voxels, 3) are needed."""
-        if indices is None:
-            raise TypeError("supervoxels need the voxels' indices")
+    def averaged(self, vectors: np.ndarray, indices: np.ndarray) -> np.ndarray:
+        """Each voxel's vector replaced by the mean over its supervoxel."""
         return average(vectors, supervoxels(vectors, indices, self.grid))
-
-
-def select(vectors: np.ndarray, names: tuple[str, ...], frozen: HabitatCentroids) -> np.ndarray:
-    """The columns of vectors (voxels, columns) that frozen habitats need, in their order.
-
-    Raises
-    ------
-    CaseError
-        naming one that is not there
-    """
-    missing = [name for name in frozen.sequences if name not in names]
-    if missing:
-        raise CaseError(f"The habitats need the voxel feature {missing[0]}, which the protocol does not ask for; use the model's protocol")
-    if names == frozen.sequences:
-        return vectors
-    return np.ascontiguousarray(vectors[:, [names.index(name) for name in frozen.sequences]])
 
 
 def _plain(values: np.ndarray) -> tuple:

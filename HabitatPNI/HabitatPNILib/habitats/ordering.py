@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 
-from ..errors import CaseError
-from ..frozen_model import HabitatCentroids
-from .clustering import standardise
+from ..frozen_model import HabitatCentroids, HabitatMixture
+from .clustering import assign, standardise
+from .columns import select
 
 
 def order_by_mean(clusters: np.ndarray, reference: np.ndarray, k: int) -> np.ndarray:
@@ -28,21 +31,17 @@ def order_by_mean(clusters: np.ndarray, reference: np.ndarray, k: int) -> np.nda
     return np.argsort(means, kind="stable")
 
 
-def match_to_cohort(clusters: np.ndarray, vectors: np.ndarray, names: tuple[str, ...], cohort: HabitatCentroids) -> np.ndarray:
-    """Clusters of one patient matched one to one to the cohort's centroids.
+def numbered_as(cohort: HabitatCentroids, own: HabitatCentroids, vectors: np.ndarray, names: tuple[str, ...]) -> HabitatCentroids:
+    """One patient's habitats with the numbers of the cohort's, matched one to one.
 
-    The clusters' mean vectors are scaled as the cohort's; the assignment has the smallest sum of squared distances (Hungarian
+    The habitats' mean vectors are scaled as the cohort's; the assignment has the smallest sum of squared distances (Hungarian
     method, Kuhn 1955).
 
     Parameters
     ----------
-    clusters : (voxels,) numbers 0 to k - 1, k the cohort's number of habitats
-    vectors : (voxels, columns) from which the clusters were made, with the cohort's columns among them
+    cohort, own : as many habitats each; their columns may differ
+    vectors : (voxels, columns) of the patient, with the columns of both among them
     names : of the columns
-
-    Returns
-    -------
-    (k,) numbers of the clusters; the first becomes habitat 1
 
     Raises
     ------
@@ -51,11 +50,13 @@ def match_to_cohort(clusters: np.ndarray, vectors: np.ndarray, names: tuple[str,
     """
     from scipy.optimize import linear_sum_assignment
 
-    missing = [name for name in cohort.sequences if name not in names]
-    if missing:
-        raise CaseError(f"The cohort's habitats need the voxel feature {missing[0]}, which this case's vectors lack; extract it as well")
     k = len(cohort.centroids)
-    scaled = standardise(vectors[:, [names.index(name) for name in cohort.sequences]], cohort)
-    means = np.stack([scaled[clusters == i].mean(axis=0) if np.any(clusters == i) else np.full(scaled.shape[1], 1e6) for i in range(k)])
+    labels = assign(select(vectors, names, own), own)
+    scaled = standardise(select(vectors, names, cohort), cohort)
+    means = np.stack([scaled[labels == i].mean(axis=0) if np.any(labels == i) else np.full(scaled.shape[1], 1e6) for i in range(1, k + 1)])
     distances = ((np.array(cohort.centroids)[:, None, :] - means[None, :, :]) ** 2).sum(axis=2)
-    return linear_sum_assignment(distances)[1]
+    order = linear_sum_assignment(distances)[1]
+    changes: dict[str, Any] = {"centroids": tuple(own.centroids[i] for i in order)}
+    if isinstance(own, HabitatMixture):
+        changes |= {name: tuple(getattr(own, name)[i] for i in order) for name in ("log_weights", "precisions")}
+    return replace(own, **changes)

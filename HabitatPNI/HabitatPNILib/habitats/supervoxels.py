@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..one_thread import one_itk_thread
 from .columns import choose_columns, principal_axes
 
 CHANNELS = 3
@@ -49,7 +50,8 @@ def supervoxels(vectors: np.ndarray, indices: np.ndarray, grid: tuple[int, int, 
     slic.SetSpatialProximityWeight(COMPACTNESS)
     slic.SetMaximumNumberOfIterations(_ITERATIONS)
     slic.SetEnforceConnectivity(True)
-    labels = sitk.GetArrayViewFromImage(slic.Execute(image))[places]
+    with one_itk_thread():
+        labels = sitk.GetArrayFromImage(slic.Execute(image))[places]
     return np.unique(labels, return_inverse=True)[1]
 
 

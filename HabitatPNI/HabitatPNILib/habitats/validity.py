@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..errors import CaseError
 from ..progress import Progress, no_progress
 
 SILHOUETTE_SAMPLE = 2000
@@ -33,6 +34,20 @@ class KCurve:
         """The k that most of the three indices speak for; where each has its own, that of the Calinski-Harabasz index."""
         votes = (self.best_k, self.k[int(np.argmax(self.silhouette))], self.k[int(np.argmin(self.davies_bouldin))])
         return max(votes, key=votes.count)
+
+
+def choosing_curve(vectors: np.ndarray, k_range: tuple[int, int], seed: int, progress: Progress = no_progress) -> KCurve:
+    """`k_curve`, from which a number of habitats is to be chosen.
+
+    Raises
+    ------
+    CaseError
+        when there are too few distinct voxels for the first k
+    """
+    curve = k_curve(vectors, k_range, seed, progress)
+    if not curve.k:
+        raise CaseError("The outline has too few distinct voxel values to compare numbers of habitats; choose a number")
+    return curve
 
 
 def k_curve(vectors: np.ndarray, k_range: tuple[int, int], seed: int, progress: Progress = no_progress) -> KCurve:

@@ -11,6 +11,7 @@ import SimpleITK as sitk
 from ..case import SEQUENCE_LABELS, Case
 from ..errors import CaseError
 from ..geometry import isotropic_grid, like
+from ..one_thread import one_itk_thread
 from ..progress import Progress, no_progress
 from ..protocol import Interpolation, Normalisation, PreprocessingSection, SequenceName
 from .padding import padding_mask
@@ -110,11 +111,9 @@ def preprocess(
 def correct_bias_field(image: sitk.Image) -> sitk.Image:
     """N4 bias field correction (Tustison et al., IEEE TMI 2010), fitted on a 4-fold shrunken copy over the Otsu foreground.
 
-    With one thread: the sums of the filters inside depend on how many there are, and those take the process's number.
+    With one thread: the sums of the filters inside depend on how many there are.
     """
-    threads = sitk.ProcessObject.GetGlobalDefaultNumberOfThreads()
-    sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
-    try:
+    with one_itk_thread():
         shrink = [min(_N4_SHRINK, max(1, n // 16)) for n in image.GetSize()]
         small = sitk.Shrink(image, shrink)
         n4 = sitk.N4BiasFieldCorrectionImageFilter()
@@ -123,8 +122,6 @@ def correct_bias_field(image: sitk.Image) -> sitk.Image:
         n4.Execute(small, sitk.OtsuThreshold(small, 0, 1, 200))
         field = sitk.Exp(sitk.Cast(n4.GetLogBiasFieldAsImage(image), sitk.sitkFloat32))
         return image / field
-    finally:
-        sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(threads)
 
 
 def _resample(

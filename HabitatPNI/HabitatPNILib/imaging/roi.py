@@ -12,17 +12,16 @@ from typing import Literal, NamedTuple
 import numpy as np
 import SimpleITK as sitk
 
-from ..case import SEQUENCE_LABELS, Choice
+from ..case import Choice
 from ..errors import CaseError
-from ..geometry import canonical, contains_points, corners, same_grid, voxel_positions
+from ..geometry import same_grid
 from .dicom_tags import quiet
+from .roi_grid import mask_on, on_lattice, resample_roi
 from .volume_io import fingerprint, is_image_file, load
 
 FRAME_ORDER = ("dwi", "adc", "low_b", "t2w")
 """Sequences in the order in which they take an ROI that fits several of them."""
 
-LATTICE_TOLERANCE = 0.1
-NUDGE_VOXELS = 1e-4
 MOST_VALUES = 20
 """A file of more distinct values than this is an image and no label map."""
 
@@ -113,7 +112,7 @@ def read_outline(path: str | Path, segment: str | None = None) -> Outline:
     chosen = _chosen(segments, segment, path.name)
     if any(not 0 <= s.layer < len(layers) for s in chosen):
         raise CaseError(f"The ROI file {path.name} is damaged: a segment's layer is not there; save the segmentation again")
-    return Outline(_mask(np.any([layers[s.layer] == s.value for s in chosen], axis=0), grid), _in_words(chosen))
+    return Outline(mask_on(np.any([layers[s.layer] == s.value for s in chosen], axis=0), grid), _in_words(chosen))
 
 
 def place_roi(roi: sitk.Image, images: Mapping[str, sitk.Image], roi_on: str | None = None) -> tuple[sitk.Image, str]:
@@ -145,34 +144,16 @@ def place_roi(roi: sitk.Image, images: Mapping[str, sitk.Image], roi_on: str | N
     names = [roi_on] if roi_on is not None else [*(n for n in FRAME_ORDER if n in images), *(n for n in images if n not in FRAME_ORDER)]
     for name in names:
         if same_grid(roi, images[name]):
-            return _mask(sitk.GetArrayFromImage(roi), images[name]), name
+            return mask_on(sitk.GetArrayFromImage(roi), images[name]), name
     for name in names:
-        if _on_lattice(roi, images[name]):
-            return _resample(roi, images[name], name), name
+        if on_lattice(roi, images[name]):
+            return resample_roi(roi, images[name], name), name
     if roi_on is None:
         raise CaseError(
             "The ROI is on the grid of none of the case's sequences: is it another patient's outline? Draw it on one of them, "
             "or choose the volumes that it belongs to (--roi-on t2w, dwi, adc or t1pv where it was drawn on one of these)"
         )
-    return _resample(roi, images[roi_on], roi_on), roi_on
-
-
-def paste_roi(roi: sitk.Image, image: sitk.Image, name: str) -> sitk.Image | None:
-    """The ROI on the grid of an image on whose lattice it lies, cropped or flipped or not; None where it lies on another.
-
-    Parameters
-    ----------
-    roi : uint8 mask
-    name : of the image, for the error
-
-    Raises
-    ------
-    CaseError
-        when it reaches outside the image, or nothing is left of it
-    """
-    if same_grid(roi, image):
-        return _mask(sitk.GetArrayFromImage(roi), image)
-    return _resample(roi, image, name) if _on_lattice(roi, image) else None
+    return resample_roi(roi, images[roi_on], roi_on), roi_on
 
 
 def attach_roi(
@@ -225,16 +206,8 @@ def select_lesions(roi: sitk.Image, rule: Literal["union", "largest"]) -> tuple[
     array = sitk.GetArrayFromImage(labels)
     sizes = np.bincount(array.ravel())[1:]
     if rule == "union" or not len(sizes):
-        return _mask(array != 0, roi), len(sizes)
-    return _mask(array == 1 + int(np.argmax(sizes)), roi), len(sizes)
-
-
-def _mask(array: np.ndarray, grid: sitk.Image) -> sitk.Image:
-    mask = sitk.GetImageFromArray((array != 0).astype(np.uint8))
-    mask.SetSpacing(grid.GetSpacing())
-    mask.SetOrigin(grid.GetOrigin())
-    mask.SetDirection(grid.GetDirection())
-    return mask
+        return mask_on(array != 0, roi), len(sizes)
+    return mask_on(array == 1 + int(np.argmax(sizes)), roi), len(sizes)
 
 
 def _read_label_map(image: sitk.Image, wanted: str | None, file: str) -> Outline:
@@ -266,7 +239,7 @@ def _read_label_map(image: sitk.Image, wanted: str | None, file: str) -> Outline
             raise CaseError(f"The ROI file {file} is a label map without segment {wanted}; it holds the labels: {listed or 'none'}")
         labels = [int(wanted)]
     taken = f"labels {listed} together" if len(labels) > 1 else f"label {labels[0]}" if labels else "no label"
-    return Outline(_mask(np.isin(array, labels), image), taken)
+    return Outline(mask_on(np.isin(array, labels), image), taken)
 
 
 def _slicer_segments(image: sitk.Image, file: str) -> list[_Segment]:
@@ -313,42 +286,6 @@ def _chosen(segments: list[_Segment], wanted: str | None, file: str) -> list[_Se
 def _in_words(chosen: list[_Segment]) -> str:
     names = ", ".join(s.name for s in chosen)
     return f"segment {names}" if len(chosen) == 1 else f"segments {names} together"
-
-
-def _on_lattice(roi: sitk.Image, image: sitk.Image) -> bool:
-    """Whether the ROI's voxel centres are voxel centres of the image, extended beyond its edges."""
-    direction = np.array(image.GetDirection()).reshape(3, 3)
-    spacing = np.array(image.GetSpacing())
-    index = (corners(roi) - np.array(image.GetOrigin())) @ direction / spacing
-    if np.abs(index - np.round(index)).max() > LATTICE_TOLERANCE:
-        return False
-    axes = direction.T @ (np.array(roi.GetDirection()).reshape(3, 3) * np.array(roi.GetSpacing())) / spacing[:, None]
-    steps = np.round(axes)
-    one_a_axis = np.array_equal(np.abs(steps).sum(axis=0), [1, 1, 1]) and np.array_equal(np.abs(steps).sum(axis=1), [1, 1, 1])
-    return bool(one_a_axis and np.abs(axes - steps).max() < 0.01)
-
-
-def _resample(roi: sitk.Image, image: sitk.Image, name: str) -> sitk.Image:
-    label = SEQUENCE_LABELS.get(name, name)
-    outside = int((~contains_points(image, voxel_positions(roi))).sum())
-    if outside:
-        raise CaseError(f"The ROI has {outside} voxels outside the {label} image; check that outline and images belong together")
-    placed = sitk.Resample(_off_the_fence(roi), image, sitk.Transform(), sitk.sitkNearestNeighbor, 0, sitk.sitkUInt8)
-    if not np.any(sitk.GetArrayViewFromImage(placed)):
-        raise CaseError(f"The ROI is smaller than a voxel of the {label} image: nothing is left on its grid; draw it larger")
-    return _mask(sitk.GetArrayFromImage(placed), image)
-
-
-def _off_the_fence(roi: sitk.Image) -> sitk.Image:
-    """The outline moved by a ten-thousandth of its voxel.
-
-    Slicer's oversampled outlines have their voxel edges on the image's voxel centres, where the last bit of a header would
-    decide which voxel is the nearest.
-    """
-    moved = canonical(roi)
-    step = np.array(moved.GetDirection()).reshape(3, 3) @ (NUDGE_VOXELS * np.array(moved.GetSpacing()))
-    moved.SetOrigin((np.array(moved.GetOrigin()) + step).tolist())
-    return moved
 
 
 def _read_dicom_seg(path: Path, segment: str | None) -> Outline:

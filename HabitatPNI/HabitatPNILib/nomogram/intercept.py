@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import ModelError
+from ..frozen_model import FrozenModel
 
 _NODES = 64
 _REACH_SD = 8.5
@@ -70,6 +71,28 @@ def covariate_moments(covariates: Mapping[str, Mapping[str, Any]]) -> dict[str, 
         mean = float(shares @ values)
         moments[name] = (mean, math.sqrt(float(shares @ (values - mean) ** 2)))
     return moments
+
+
+def model_intercept(model: FrozenModel, prevalence: float | None) -> tuple[float, str]:
+    """A model's intercept, solved anew where a local prevalence (0..1) is given, and a sentence on how it was found.
+
+    Raises
+    ------
+    ModelError
+        when the model has a fitted intercept and takes no prevalence
+    """
+    if model.prevalence is None:
+        if prevalence is not None:
+            raise ModelError(
+                f"Model {model.name} has a fitted intercept and states no covariate distribution: it takes no local prevalence"
+            )
+        return model.intercept, ""
+    if prevalence is None:
+        stated = float(model.prevalence["value"])
+        return model.intercept, f"Intercept solved for a mean risk of {stated:.1%} ({model.prevalence['source']}), not fitted to patients."
+    coefficients = {term.name: term.coefficient for term in model.terms}
+    intercept = solve_intercept(coefficients, model.prevalence["covariates"], prevalence)
+    return intercept, f"Intercept solved for a mean risk of {prevalence:.1%} (local prevalence given by the user), not fitted to patients."
 
 
 def _distribution(name: str, stated: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray]:

@@ -17,7 +17,7 @@ import numpy as np
 
 from .. import __version__
 from ..cohort import collect_cases, extractor, learn_habitats, prepared_paths
-from ..cohort_steps import FEATURE_FORMAT, descriptors_of, stored_voxels
+from ..cohort_steps import FEATURE_FORMAT, descriptors_of, stored_voxels, vector_format
 from ..errors import CohortError, WeightsError
 from ..features.table import parse_column
 from ..frozen_model import HabitatCentroids
@@ -108,7 +108,7 @@ class FoldHabitats:
         protocol = self._extraction.protocol
         digest = hashlib.sha256(f"{__version__} {FEATURE_FORMAT} {self._extraction.weights_sha256} {self._frozen}".encode())
         digest.update(protocol.habitats.model_dump_json().encode() + protocol.deep.model_dump_json().encode())
-        digest.update(repr((protocol.sequences, self._columns)).encode())
+        digest.update(repr((protocol.sequences, self._columns, *vector_format(protocol))).encode())
         for case in (*map(str, learned_from), "of all", *self._volumes):
             digest.update((self._volumes[case].stem if case in self._volumes else case).encode())
         return digest.hexdigest()[:32]

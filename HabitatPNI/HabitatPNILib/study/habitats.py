@@ -14,10 +14,9 @@ from ..cohort_steps import pooled_voxels, stored_voxels
 from ..colours import habitat_colour
 from ..drawing import INK, png_bytes, svg_bytes
 from ..evaluation.figures_style import PAGE_MM, PRINT_DPI, print_figure
-from ..habitat_vectors import learn
+from ..habitat_vectors import kept_variance, learn
 from ..habitats.clustering import standardise
-from ..habitats.columns import project
-from ..habitats.estimators import select
+from ..habitats.columns import project, select
 from ..habitats.validity import k_curve
 from ..preparation import HabitatMap, map_habitats
 from ..prepared_store import load_volumes
@@ -49,7 +48,7 @@ def cohort_k_curve(data: StudyData, progress: Progress = no_progress) -> Habitat
         scaled = (pooled.values - pooled.values.mean(axis=0)) / pooled.values.std(axis=0)
     else:
         learned = learn(section, pooled)
-        scaled = project(standardise(select(pooled.values, pooled.columns, learned), learned), section.texture.pca)
+        scaled = project(standardise(select(pooled.values, pooled.columns, learned), learned), kept_variance(section))
     curve = k_curve(scaled, section.k_range, section.seed, progress)
     return HabitatCurve(np.array(curve.k), np.array(curve.calinski_harabasz))
 

@@ -117,7 +117,7 @@ def methods(summary: Summary) -> tuple[str, ...]:
     learned = (
         f"learned once from all training patients ({habitats.voxels_per_patient} voxels of each; their outcomes played no part)"
         if habitats.scope == "cohort"
-        else "clustered in every patient by itself"
+        else "clustered in every patient by itself" + (", matched to the habitats of all training patients" if habitats.of_cohort else "")
     )
     radscores = (
         "out-of-fold radscores, so that it does not see how well a signature fits its own patients"
@@ -207,11 +207,12 @@ def fitted_where(summary: Summary) -> StudyTable:
     protocol, honesty = summary.data.protocol, summary.honesty
     again = "yes" if honesty is not None else "no resampling was run"
     habitats = "no: learned once, without outcomes"
-    if protocol.habitats.scope == "case":
+    if not protocol.habitats.of_cohort:
         habitats = "belongs to each patient alone"
     elif honesty is not None and honesty.nested_habitats is not None:
         habitats = "in 'nested, habitats too' only"
     who = "training patients" if protocol.habitats.scope == "cohort" else "each patient alone"
+    who += ", their numbers on training patients" if protocol.habitats.match == "cohort" else ""
     rows = [
         (
             "Registration, resampling, normalisation",
@@ -246,7 +247,7 @@ def limitations(summary: Summary) -> tuple[str, ...]:
         points.append(f"{ratio.warning[0].upper()}{ratio.warning[1:]}.")
     if honesty is None:
         points.append("Nothing was resampled: how optimistic the apparent figures are was not measured.")
-    elif data.protocol.habitats.scope == "cohort":
+    elif data.protocol.habitats.of_cohort:
         inside = ""
         if honesty.nested_habitats is not None:
             inside = f", except in {summary.plan.habitat_repeats} repeat(s) of the nested cross-validation"

@@ -14,6 +14,7 @@ from ..analysis import versions
 from ..cohort import Extraction, extract, learn_by, load_extraction, read_cohort
 from ..cohort_steps import check_same_files
 from ..frozen_model import FrozenModel
+from ..habitat_vectors import check_habitats
 from ..progress import Progress, no_progress, part
 from ..protocol import Protocol
 from ..second_reader import restrict_features
@@ -91,8 +92,11 @@ def run_study(
     ------
     CohortError
         for a cohort that cannot be studied: see `extract`, `learn_by`, `check_leakage`, `study_data`, `train` and `run_honesty`
+    ProtocolError
+        when the habitats cannot be made as the protocol says
     """
     check_output_folder(out)
+    check_habitats(protocol.habitats, protocol.sequences)
     rejected = dict(rejected or {})
     table = read_cohort(cohort)
     kept = check_before_extraction(table, protocol, rejected)
@@ -133,7 +137,7 @@ def _extraction(
 ) -> Extraction:
     if features is not None:
         found = load_extraction(features)
-        check_same_files(table, cohort.parent, found.prepared, found.protocol)
+        check_same_files(table, cohort.parent, found.prepared, found.protocol, progress)
         return learn_by(found, protocol)
     return extract(cohort, protocol, out / "features", plan.jobs, progress, rejected)
 

@@ -29,6 +29,7 @@ from HabitatPNILib.cohort import (
 )
 from HabitatPNILib.errors import CohortError, ModelError, ProtocolError, WeightsError
 from HabitatPNILib.features.deep import DeepExtractor
+from HabitatPNILib.frozen_model import load_model, write_model
 from HabitatPNILib.imaging.phantom import phantom_case
 from HabitatPNILib.preparation import map_habitats, prepare
 from HabitatPNILib.prepared_store import image_hashes, load_stored
@@ -206,7 +207,7 @@ def test_a_models_habitats_train_no_other_model(site, folder, extracted):
     table = read_cohort(site / "site.csv")
     with pytest.raises(CohortError, match=r"habitats of model small 1\.0\.0 and serve that model alone; run habitatpni extract without"):
         check_training_cases(load_extraction(site / "features"), table)
-    with pytest.raises(CohortError, match=r"site\.csv: no training case could be prepared"):
+    with pytest.raises(CohortError, match=r"site\.csv: no training case is left"):
         extract(site / "site.csv", PROTOCOL, site / "features")
     check_training_cases(extracted, read_cohort(folder / "cohort.csv"))
 
@@ -266,3 +267,23 @@ def test_features_can_be_learned_from_in_another_way_but_not_be_said_to_be_other
     sharper = Protocol.from_dict({**values, "deep": {**values["deep"], "window": [-5, 5]}, "habitats": {"k": 2}}, "other")
     with pytest.raises(CohortError, match=r"other settings than those of protocol pca-pni \(habitats, deep\): extract them again"):
         learn_by(extracted, sharper)
+
+
+def test_a_case_s_own_habitats_match_the_cohort_s_in_extract_and_in_the_frozen_model(extracted, folder, small_model, tmp_path):
+    section = PROTOCOL.habitats.model_copy(update={"scope": "case", "match": "cohort"})
+    protocol = PROTOCOL.model_copy(update={"habitats": section})
+    found = extract(folder / "cohort.csv", protocol, folder / "features_matched")
+    assert found.centroids == extracted.centroids == load_extraction(folder / "features_matched").centroids
+    assert load_extraction(folder / "features_matched").protocol == protocol
+    model = replace(small_model, protocol=protocol.to_dict(), imaging=replace(small_model.imaging, habitats=found.centroids))
+    write_model(model, tmp_path / "model", "# Card\n")
+    loaded = load_model(tmp_path / "model")
+    assert loaded.imaging.habitats == found.centroids
+    case = replace(
+        load_case("c2", dict(read_cohort(folder / "cohort.csv").loc["c2"]), folder, protocol), clinical=phantom_case(702)[0].clinical
+    )
+    labels = sitk.GetArrayFromImage(analyse(case, loaded).habitat_map)
+    regions = {f"habitat{i}": labels == i for i in (1, 2, 3)}
+    direct = DeepExtractor(protocol.deep).extract(prepare(case, protocol).preprocessed.normalised, regions)
+    np.testing.assert_array_equal(found.features.loc["c2", list(direct)].to_numpy(), np.array(list(direct.values())))
+    assert not found.features.loc["c2"].equals(extracted.features.loc["c2"])

@@ -56,6 +56,25 @@ def test_a_study_says_what_is_wrong_with_its_table_before_the_extraction(refused
     assert text in refused("study", table, "--protocol", tmp_path / "easy.yaml", "--weights", "seeded:1")
 
 
+@pytest.mark.parametrize(
+    ("habitats", "text"),
+    [
+        ("{texture: {features: [original_glcm_Contrst]}}", "there is no feature 'original_glcm_Contrst'"),
+        ("{order_by: adc__original_glszm_ZoneEntropy, texture: {}}", "order_by is adc__original_glszm_ZoneEntropy, a texture feature that"),
+    ],
+)
+@pytest.mark.parametrize("command", ["extract", "study"])
+def test_texture_that_there_is_not_is_refused_before_the_first_case(refused, tmp_path, command, habitats, text):
+    (tmp_path / "wrong.yaml").write_text(f"name: w\ntitle: w\nhabitats: {habitats}\n", encoding="utf-8")
+    table = cases(tmp_path / "cohort.csv", lambda i, row: row | {"outcome": 1})  # a study would refuse this too, but later
+    assert text in refused(command, table, "--protocol", tmp_path / "wrong.yaml", "--weights", "seeded:1")
+
+
+def test_a_table_without_training_cases_is_refused_before_the_first_case(refused, tmp_path):
+    table = cases(tmp_path / "cohort.csv", lambda i, row: row | {"split": "external"})
+    assert "cohort.csv: no training case is left; give column split the word training" in refused("extract", table, "--weights", "seeded:1")
+
+
 def test_a_study_needs_one_cohort(refused, tmp_path):
     assert "needs a cohort table, or --phantom" in refused("study")
     assert "and not both" in refused("study", cases(tmp_path / "cohort.csv"), "--phantom")

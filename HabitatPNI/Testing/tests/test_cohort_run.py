@@ -19,7 +19,7 @@ from HabitatPNILib.errors import CaseError
 
 def work(case_id, what):
     if what == "error":
-        raise CaseError(f"Case {case_id}: no outline")
+        raise CaseError("no outline")
     if what == "file":
         raise PermissionError(13, "Permission denied", "/home/Jane Doe/t2w.nrrd")
     if what == "bug":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,7 @@ import pytest
 import SimpleITK as sitk
 
 from HabitatPNILib import __version__, cohort_steps
+from HabitatPNILib import cohort as cohort_module
 from HabitatPNILib.analysis import radscore
 from HabitatPNILib.cli import main
 from HabitatPNILib.cohort import extract, extract_for_model, load_case, load_extraction, prepared_paths, read_cohort
@@ -22,6 +24,7 @@ from HabitatPNILib.cohort_steps import (
     feature_key,
     features_of,
     learn_habitats,
+    load_texture,
     prepared_key,
     stored_voxels,
 )
@@ -120,9 +123,36 @@ def test_features_of_another_cohort_with_the_same_names_are_refused(cohort, extr
     words = ["train", tmp_path / "cohort.csv", "--features", cohort.parent / "features", "--name", "m", "-o", tmp_path / "model"]
     code = main(list(map(str, words)))
     said = capsys.readouterr().err
-    assert (code, said.count("\n")) == (2, 1)
-    assert "Case h0: its images or its outline are not those that its features were made of" in said
+    (line,) = [line for line in said.splitlines() if not line.startswith("[")]
+    assert code == 2
+    assert "Case h0: its images or its outline are not those that its features were made of" in line
     assert not (tmp_path / "model").exists()
+    assert f"Compared the images of 0 of {CASES} cases" in said
+
+
+def test_an_empty_column_does_not_make_other_images(cohort, extracted):
+    """Whether it stands in the table of the extraction alone, in the later one alone, or in both."""
+    plain, protocol = read_cohort(cohort), extracted.protocol
+    wide = plain.assign(roi_on=np.nan, b_dwi=np.nan, roi_segment=np.nan)
+    for made, later in ((plain, wide), (wide, plain), (wide, wide), (wide, wide.drop(columns="roi_on"))):
+        prepared = {case: Path(f"{prepared_key(dict(made.loc[case]), cohort.parent, protocol)}.npz") for case in made.index}
+        check_same_files(later, cohort.parent, prepared, protocol)
+        for other in (later.assign(roi_segment="2"), later.assign(t1pv=later["t1pv"].tolist()[::-1])):
+            with pytest.raises(CohortError, match="Case h0: its images or its outline are not those"):
+                check_same_files(other, cohort.parent, prepared, protocol)
+
+
+def test_a_case_with_a_file_that_is_not_at_hand_is_not_compared(cohort, extracted):
+    table = read_cohort(cohort)
+    gone, other = table.copy(), table.copy()
+    gone.loc["h1", "roi"] = "moved/away.nrrd"
+    told = []
+    check_same_files(gone, cohort.parent, extracted.prepared, extracted.protocol, lambda *said: told.append(said))
+    assert [fraction for fraction, _ in told] == pytest.approx([i / CASES for i in range(CASES + 1)])
+    sitk.WriteImage(sitk.ReadImage(str(cohort.parent / "roi1.nrrd")) * 2, str(cohort.parent / "other.nrrd"))
+    other.loc["h1", "roi"] = "other.nrrd"
+    with pytest.raises(CohortError, match="Case h1: its images or its outline are not those"):
+        check_same_files(other, cohort.parent, extracted.prepared, extracted.protocol)
 
 
 def test_descriptors_are_further_columns_and_change_nothing_else(extracted, described):
@@ -171,7 +201,7 @@ def hcc_model(described, folder, protocol=None) -> FrozenModel:
     return write_model(model, folder, "Made for tests, not for patients.\n\n# hcc-test\n")
 
 
-def test_one_patient_goes_from_the_file_to_the_radscore_of_the_cohort(described, cohort, tmp_path, capsys):
+def test_one_patient_goes_from_the_file_to_the_radscore_of_the_cohort(described, cohort, small_model, tmp_path, capsys):
     model = hcc_model(described, tmp_path / "model")
     files = cohort.parent
     out = tmp_path / "out"
@@ -188,8 +218,13 @@ def test_one_patient_goes_from_the_file_to_the_radscore_of_the_cohort(described,
     ):
         assert main([*arguments, *more]) == 2
         assert text in capsys.readouterr().err
-    assert main([arguments[0], str(files), *arguments[1:]]) == 2
+    from_folder = [arguments[0], str(files), *arguments[1:]]
+    assert main(from_folder) == 2
     assert "portal venous T1W is not looked for in a DICOM folder; save the series as NRRD or NIfTI" in capsys.readouterr().err
+    assert main([*from_folder, "--t1pv", str(files / "t1pv5.nrrd")]) == 2
+    assert "--t1pv goes with image files; leave the DICOM folder out" in capsys.readouterr().err
+    assert main([*from_folder, "--t1pv", str(files / "t1pv5.nrrd"), "--model", str(small_model.folder)]) == 2
+    assert "Model small takes no portal venous T1W image; leave --t1pv out" in capsys.readouterr().err
     assert main(["models", "template", str(model.folder)]) == 0
     assert capsys.readouterr().out.strip() == "case_id,centre,split,outcome,t1pv,roi,age"
 
@@ -249,6 +284,13 @@ def test_kept_volumes_and_features_of_earlier_cohorts_stay_valid(cohort, tmp_pat
     assert feature_columns(asked) == [*feature_columns(protocol), *descriptor_columns(3)]
 
 
+def test_features_by_texture_are_made_anew_when_its_vectors_change(tmp_path, monkeypatch):
+    path, protocols = tmp_path / "a.npz", (HCC, with_habitats(HCC, texture=None))
+    before = [feature_key(path, protocol, None, "00") for protocol in protocols]
+    monkeypatch.setattr(cohort_steps, "VECTOR_FORMAT", cohort_steps.VECTOR_FORMAT + 1)
+    assert [feature_key(path, protocol, None, "00") == key for protocol, key in zip(protocols, before, strict=True)] == [False, True]
+
+
 @pytest.fixture
 def computed(monkeypatch):
     """Calls that compute voxel vectors."""
@@ -279,6 +321,81 @@ def test_texture_vectors_are_computed_once_for_all_folds(extracted, tmp_path, co
         kept.write_bytes(b"damaged")
     np.testing.assert_array_equal(stored_voxels(path, volumes, protocol).values, first.values)
     assert len(computed) == 4
+
+
+def test_vectors_that_cannot_be_kept_stop_nothing(extracted, tmp_path):
+    source = prepared_paths(extracted)["h0"]
+    path = tmp_path / source.name
+    shutil.copy(source, path)
+    (kept,) = source.parent.glob(f"{source.stem}-vectors-*.npz")
+    (tmp_path / kept.name).mkdir()  # nothing can be written there, whoever runs this
+    found = stored_voxels(path, load_volumes(path), extracted.protocol)
+    with np.load(kept) as stored:
+        np.testing.assert_array_equal(found.values, stored["values"])
+    assert sorted(tmp_path.iterdir()) == sorted((path, tmp_path / kept.name))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"features": "all93", "in_plane": False}, {"bin_count": 65534}, {"bin_count": None, "bin_width": 1e-6}, {"kernel_radius": 7}],
+)
+def test_kernels_of_every_protocol_can_be_loaded_before_the_cases(changes):
+    told = []
+    texture = {**HCC.to_dict()["habitats"]["texture"], **changes}
+    load_texture(with_habitats(HCC, texture=texture), lambda fraction, _: told.append(fraction))
+    assert told[-1] == 1
+    load_texture(with_habitats(HCC, texture=None), lambda *said: pytest.fail("intensities need no kernel"))
+
+
+@pytest.fixture(scope="module")
+def spoilt(cohort, extracted, tmp_path_factory):
+    """Cohort-scope habitats of one texture feature; case h1 has a voxel so bright that its bins would be too many."""
+    folder = tmp_path_factory.mktemp("spoilt")
+    table = pd.read_csv(cohort)
+    table = table.assign(**{name: [str(cohort.parent / p) for p in table[name]] for name in ("t1pv", "roi")})
+    image = sitk.Cast(sitk.ReadImage(table.loc[1, "t1pv"]), sitk.sitkFloat32)
+    image[20, 20, 7] = 1e6
+    sitk.WriteImage(image, str(folder / "t1pv1.nrrd"))
+    table.loc[1, "t1pv"] = "t1pv1.nrrd"
+    table.to_csv(folder / "cohort.csv", index=False)
+    shutil.copytree(cohort.parent / "features" / "prepared", folder / "features" / "prepared")
+    texture = {"features": ["original_firstorder_Mean"], "bin_width": 2e-4}
+    protocol = with_habitats(extracted.protocol, scope="cohort", voxels_per_patient=100, texture=texture)
+    told = []
+    found = extract(folder / "cohort.csv", protocol, folder / "features", progress=lambda *said: told.append(said))
+    return folder, found, told
+
+
+def test_a_training_case_without_texture_is_a_failure_and_stops_nobody(spoilt):
+    folder, found, told = spoilt
+    assert list(found.failures) == ["h1"]
+    assert found.failures["h1"].startswith("Case h1: Texture: bin_width 0.0002 cuts the ROI's intensities")
+    assert pd.read_csv(folder / "features" / "failures.csv")["case_id"].tolist() == ["h1"]
+    assert found.training == ("h0", "h2", "h3")
+    assert list(found.features.index) == ["h0", "h2", "h3", "h4", "h5"] == list(found.prepared)
+    assert learn_habitats([found.prepared[case] for case in found.training], found.protocol) == found.centroids
+    assert "Texture of 4 of 4 cases" in {message for _, message in told}
+    fractions = [fraction for fraction, _ in told]
+    assert fractions == sorted(fractions)
+
+
+def test_kernels_are_loaded_before_the_processes_and_only_for_what_is_new(spoilt, tmp_path, monkeypatch):
+    folder, found, _ = spoilt
+    calls = []
+    for name in ("load_texture", "collect_cases"):
+        function = getattr(cohort_module, name)
+        monkeypatch.setattr(
+            cohort_module,
+            name,
+            lambda *given, said=name, do=function: calls.append(given[-1] if said == "collect_cases" else said) or do(*given),
+        )
+    rejected = {"h1": "no texture"}
+    extract(folder / "cohort.csv", found.protocol, folder / "features", rejected=rejected)
+    assert calls == ["Registered and resampled", "Texture of", "Deep features of"]
+    calls.clear()
+    shutil.copytree(folder / "features" / "prepared", tmp_path / "prepared", ignore=shutil.ignore_patterns("*-vectors-*"))
+    extract(folder / "cohort.csv", found.protocol, tmp_path, rejected=rejected)
+    assert calls == ["Registered and resampled", "load_texture", "Texture of", "Deep features of"]
 
 
 def test_intensities_are_not_kept_beside_the_volumes(extracted, tmp_path, computed):

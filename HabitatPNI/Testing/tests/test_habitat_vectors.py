@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import SimpleITK as sitk
 
 from HabitatPNILib.case import Case
 from HabitatPNILib.errors import CaseError, ProtocolError
-from HabitatPNILib.frozen_model import HabitatMixture
-from HabitatPNILib.habitat_vectors import habitat_voxels, labels_of, learn
+from HabitatPNILib.frozen_model import HabitatCentroids, HabitatMixture
+from HabitatPNILib.habitat_vectors import check_habitats, habitat_voxels, labels_of, learn, texture_settings
 from HabitatPNILib.imaging.preprocessing import Preprocessed
 from HabitatPNILib.preparation import habitat_validity, map_habitats, prepare
 from HabitatPNILib.protocol import HabitatSection, Protocol
@@ -113,6 +116,40 @@ def test_what_does_not_fit_the_protocol_is_named():
     frozen = learn(section(), habitat_voxels(case, section(), ("t1pv",)))
     with pytest.raises(CaseError, match="The habitats need the voxel feature t1pv__original_glcm_DifferenceAverage"):
         map_habitats(case, section(texture={"features": FEW[:2]}), ("t1pv",), frozen)
+
+
+def test_wrong_habitats_are_refused_without_any_image():
+    wrong = section(texture={"features": ["original_glcm_Nothing"]}, order_by="adc")
+    with pytest.raises(ProtocolError, match="there is no feature 'original_glcm_Nothing'"):
+        check_habitats(wrong, ("adc",))
+    with pytest.raises(ProtocolError, match=r"t2w__original_glcm_Id, a texture feature that habitats\.texture does not ask for"):
+        check_habitats(section(order_by="t2w__original_glcm_Id"), ("t2w",))
+    with pytest.raises(ProtocolError, match=r"order_by is adc__original_glcm_Id"):
+        check_habitats(section(texture=None, order_by="adc__original_glcm_Id"), ("adc",))
+    check_habitats(section(), ("t1pv",))
+    check_habitats(HCC.habitats, HCC.sequences)
+    assert len(texture_settings(HCC.habitats.texture).features) == 77
+    assert texture_settings(HCC.habitats.texture).in_plane_axis == 0
+
+
+@pytest.mark.parametrize("method", ["kmeans", "gmm", "slic"])
+@pytest.mark.parametrize("texture", [None, {"features": FEW}])
+def test_a_case_s_own_habitats_take_the_numbers_of_the_cohort_s(method, texture):
+    case, _ = preprocessed(names=("adc", "t2w"))
+    own = section(scope="case", method=method, texture=texture, order_by="adc", supervoxel_mm=3)
+    matched = own.model_copy(update={"match": "cohort"})
+    alone = map_habitats(case, own, ("adc", "t2w"), None)
+    frozen = alone.centroids
+    turned = {name: getattr(frozen, name)[::-1] for name in ("centroids", "log_weights", "precisions") if hasattr(frozen, name)}
+    cohort = HabitatCentroids.from_dict(json.loads(json.dumps(replace(frozen, **turned).to_dict())))
+    found = map_habitats(case, matched, ("adc", "t2w"), cohort)
+    labels = sitk.GetArrayFromImage(alone.labels)
+    np.testing.assert_array_equal(sitk.GetArrayFromImage(found.labels), np.where(labels > 0, 4 - labels, 0))
+    # The cohort gives the numbers and not the borders, whatever its scanner's units are.
+    shifted = replace(cohort, mean=tuple(m + s / 2 for m, s in zip(cohort.mean, cohort.scale, strict=True)))
+    elsewhere = map_habitats(case, matched, ("adc", "t2w"), shifted)
+    np.testing.assert_array_equal(sitk.GetArrayFromImage(elsewhere.labels), sitk.GetArrayFromImage(found.labels))
+    assert not np.array_equal(sitk.GetArrayFromImage(map_habitats(case, own, ("adc", "t2w"), shifted).labels), labels)
 
 
 def test_cancelling_stops_texture_habitats():

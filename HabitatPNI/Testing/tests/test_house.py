@@ -9,7 +9,7 @@ import pytest
 
 LIBRARY = Path(__file__).resolve().parents[2] / "HabitatPNILib"
 FLOORS = [
-    {"errors", "progress", "geometry", "resources", "storage", "colours", "drawing", "csv_rows"},
+    {"errors", "progress", "geometry", "resources", "storage", "colours", "drawing", "csv_rows", "one_thread"},
     {"predictors", "standard_predictors", "protocol", "case", "frozen_model", "model_checks", "cohort_table"},
     {"networks"},
     {"imaging", "habitats", "features", "learning", "evaluation", "nomogram", "explain", "report"},

@@ -71,6 +71,10 @@ def test_what_cannot_be_asked_for_is_a_wrong_request(k, vectors, text):
         own_protocol(PCA, k, vectors)
     with pytest.raises(ProtocolError, match=r"with 12 habitats: habitats\.k"):
         own_protocol(PCA, 12, "hcc77")
+    texture = HCC.habitats.texture.model_copy(update={"features": ("original_no_No",)})
+    nothing = HCC.model_copy(update={"habitats": HCC.habitats.model_copy(update={"texture": texture})})
+    with pytest.raises(ProtocolError, match="there is no feature 'original_no_No'"):
+        own_protocol(nothing, 4, None)
     assert set(VECTORS) == {"intensity", "hcc77", "all93"}
 
 

@@ -56,6 +56,8 @@ def test_intensity_habitats_are_written_as_before_texture_came():
         ({"sequences": ["t2w", "adc"]}, "fixed is dwi, which is not among the sequences"),
         ({"habitats": {"k_range": [6, 2]}}, "k_range must be two ascending numbers from 2 on"),
         ({"habitats": {"texture": {"bin_count": 8, "bin_width": 2}}}, "bin_count and bin_width are both given"),
+        ({"habitats": {"match": "cohort"}}, "match is for habitats of each case alone; write scope: case"),
+        ({"habitats": {"texture": {"bin_count": 65535}}}, "Protocol test: habitats.texture.bin_count"),
         ({"habitats": {"texture": {"features": []}}}, "features names none"),
         ({"habitats": {"texture": {"features": ["glcm_Contrast"]}}}, "habitats.texture.features"),
         ({"habitats": {"texture": {"sequences": ["t1pv"]}}}, "habitats.texture.sequences names t1pv, which is not among the sequences"),

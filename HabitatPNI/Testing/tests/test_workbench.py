@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ import SimpleITK as sitk
 from HabitatPNILib import preparation, workbench
 from HabitatPNILib.analysis import analyse
 from HabitatPNILib.errors import Cancelled, CaseError, ModelError, ProtocolError, RequestError
-from HabitatPNILib.frozen_model import find_model
+from HabitatPNILib.frozen_model import find_model, write_model
 from HabitatPNILib.own_habitats import own_protocol
 from HabitatPNILib.progress import no_progress
 from HabitatPNILib.protocol import DiffusionSection, Protocol
@@ -67,7 +68,7 @@ def test_step_by_step_gives_the_bits_of_one_analysis_and_registers_once(bench, a
     registered = bench.register(**asked)
     habitats = bench.habitats(**asked)
     found = bench.analyse(**asked, clinical=made["clinical"])
-    assert counted == ["register_rigid", "preprocess", "habitat_voxels", "analyse"]
+    assert counted == ["register_rigid", "preprocess", "habitat_voxels", "analyse", "habitat_voxels"]
 
     direct = analyse(phantom[0], small_model)
     assert without_times(found["analysis"]) == without_times(direct.to_dict())
@@ -96,14 +97,14 @@ def test_other_clinical_values_keep_the_images_and_another_outline_keeps_the_reg
     first = bench.analyse(**asked, clinical=made["clinical"])["analysis"]
     counted.clear()
     other = bench.analyse(**asked, clinical={**made["clinical"], "age": first["contributions"][0]["value"] + 5})["analysis"]
-    assert counted == ["analyse"]
+    assert counted == ["analyse", "habitat_voxels"]
     assert other["probability"] < first["probability"]
     mask = sitk.ReadImage(made["case"]["mask"])
     sitk.WriteImage(sitk.BinaryErode(mask, [1, 1, 0]), str(tmp_path / "smaller.nrrd"))
     asked["case"] = {**asked["case"], "mask": str(tmp_path / "smaller.nrrd")}
     counted.clear()
     smaller = bench.analyse(**asked, clinical=made["clinical"])["analysis"]
-    assert counted == ["analyse", "preprocess"]
+    assert counted == ["analyse", "preprocess", "habitat_voxels"]
     assert sum(h["voxels"] for h in smaller["habitats"]) < sum(h["voxels"] for h in first["habitats"])
 
 
@@ -156,6 +157,10 @@ def test_texture_habitats_are_the_protocol_s_and_another_number_computes_no_text
     adc = [h["means"]["adc"] for h in value["habitats"]]
     assert adc == sorted(adc)
 
+    assert f"{len(fresh.centroids.sequences)} of 231 texture features entered the clustering" in value["warnings"]
+    assert len(value["left_out"]) == 231 - len(fresh.centroids.sequences) > 0
+    assert not set(value["left_out"]) & set(fresh.centroids.sequences)
+
     counted.clear()
     best = bench.habitats(**asked, k="best", vectors="hcc77")
     curve = {name: dict(zip(value["k_curve"]["k"], values, strict=True)) for name, values in value["k_curve"].items()}
@@ -167,6 +172,25 @@ def test_texture_habitats_are_the_protocol_s_and_another_number_computes_no_text
     assert {k: v for k, v in numbered.items() if k != "files"} == {k: v for k, v in best.items() if k != "files"}
     assert bench.habitats(**asked, vectors="hcc77")["k"] == 3
     assert counted == []
+
+
+def test_an_analysis_takes_the_texture_that_finding_habitats_computed(asked, made, small_model, tmp_path, counted):
+    """The model's habitats are of texture here, clustered case by case."""
+    texture = {"features": ["original_firstorder_Mean", "original_firstorder_Median"], "pca": None}
+    values = {**small_model.protocol, "habitats": {"scope": "case", "order_by": "adc", "texture": texture}}
+    model = replace(small_model, protocol=values, imaging=replace(small_model.imaging, habitats=None))
+    write_model(model, tmp_path / "model", "# Card\n")
+    asked = {**asked, "model": str(tmp_path / "model")}
+    bench = Workbench()
+    shown = bench.habitats(**asked)
+    assert counted.count("habitat_voxels") == 1
+    counted.clear()
+    found = bench.analyse(**asked, clinical=made["clinical"])["analysis"]
+    assert counted == ["analyse"]
+    assert found["habitats"] == shown["habitats"]
+    kept = next(c for c in found["provenance"]["choices"] if c["item"] == "texture")
+    assert kept["chosen"] in shown["warnings"]
+    assert kept["chosen"].endswith("of 6 texture features entered the clustering")
 
 
 def test_intensities_of_this_case_alone_are_not_the_model_s_habitats(bench, asked):

@@ -31,6 +31,8 @@ def replay(number, command):
     if Path(made_in).is_dir() and "folder" in command:
         shutil.copytree(made_in, command["folder"], dirs_exist_ok=True)
     value = json.loads(text.replace(json.dumps(made_in)[1:-1], json.dumps(command.get("folder", ""))[1:-1]))["value"]
+    if "vectors" in value:
+        value["vectors"] = command.get("vectors")  # as sent
     say(id=number, type="result", value=value)
 
 

@@ -110,6 +110,20 @@ def test_what_habitats_are_clustered_from_is_chosen_and_explained(opened):
     assert not combo.enabled
 
 
+def test_the_note_says_what_the_shown_habitats_were_clustered_from(opened):
+    section, panel, ui = opened
+    state = State(inputs=Inputs(model=load_model("pca-pni-phantom")), habitats=HABITATS, habitats_from_model=False)
+    section.refresh(replace(state, shown_vectors="hcc77"))
+    assert ui.habitatsNoteLabel.text.startswith(
+        "Shown: habitats from texture in the slice (77 features). The habitats shown were clustered"
+    )
+    panel.parameters.habitatVectors = "intensity"
+    section.refresh(replace(state, shown_vectors="all93"))
+    assert ui.habitatsNoteLabel.text.startswith("Shown: habitats from texture in 3D (93 features). Your own habitats are for looking")
+    section.refresh(state)
+    assert "Shown:" not in ui.habitatsNoteLabel.text
+
+
 def test_choices_are_cut_off_in_no_narrow_panel(opened):
     section, _panel, ui = opened
     section.refresh(State(inputs=Inputs(model=load_model("pca-pni-phantom")), habitats=HABITATS))

@@ -321,6 +321,13 @@ def test_habitats_of_ones_own_choosing_are_asked_for_and_run_all_goes_back_to_th
     assert asked == [("habitats", None, None), ("habitats", "best", "hcc77")]
     assert not any(vars(ready.state.stale).values())
     assert "do not enter the probability" in ready.ui.habitatsNoteLabel.text
+    assert ready.state.shown_vectors == "hcc77"
+    assert ready.ui.habitatsNoteLabel.text.startswith("Shown: habitats from texture in the slice")
+    kept = json.loads(ready.parameters.habitatsJson)
+    del kept["vectors"]  # a scene of before
+    ready.parameters.habitatsJson = json.dumps(kept)
+    spin(None, 0.05)
+    assert "Shown:" not in ready.ui.habitatsNoteLabel.text
     ready.parameters.habitatVectors = ""
     spin(None, 0.05)
     assert ready.state.stale.habitats

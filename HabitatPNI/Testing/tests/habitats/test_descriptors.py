@@ -9,7 +9,7 @@ import SimpleITK as sitk
 
 from HabitatPNILib.errors import CaseError
 from HabitatPNILib.features.table import check_feature_table, parse_column
-from HabitatPNILib.habitats.descriptors import describe, descriptor_columns, interaction_matrix, ith_score
+from HabitatPNILib.habitats.descriptors import connected_parts, describe, descriptor_columns, interaction_matrix, ith_score
 
 
 def image(volume, spacing=(1.0, 1.0, 1.0)):
@@ -63,16 +63,20 @@ def test_the_interaction_matrix_is_that_of_a_count_voxel_by_voxel():
     np.testing.assert_array_equal(interaction_matrix(volume, 3), expected)
 
 
+def score(volume, k):
+    return ith_score([connected_parts(volume, label) for label in range(1, k + 1)], np.count_nonzero(volume))
+
+
 def test_ith_score_counts_largest_parts_over_numbers_of_parts():
     volume = np.zeros((1, 9, 9), np.uint8)
     volume[0, 0:3, 0:4] = 1  # 12 voxels
     volume[0, 0:2, 6:8] = 1  # 4 voxels more: largest 12 of 2 parts
     volume[0, 4:7, 0:8] = 2  # 24 voxels in one part
     volume[0, 8, 8] = 3  # a single voxel is not counted
-    assert ith_score(volume, 3) == pytest.approx(1 - (12 / 2 + 24) / 41)
+    assert score(volume, 3) == pytest.approx(1 - (12 / 2 + 24) / 41)
     board = np.indices((1, 8, 8)).sum(axis=0) % 2 + 1
-    assert ith_score(board, 2) == 0  # a chessboard's fields touch at their corners
-    assert ith_score(np.where(board == 1, 1, 0), 1) == 0
+    assert score(board, 2) == 0  # a chessboard's fields touch at their corners
+    assert score(np.where(board == 1, 1, 0), 1) == 0
 
 
 def test_voxels_that_touch_at_a_corner_are_one_part():

@@ -39,19 +39,20 @@ def blocks():
 def test_planted_groups_are_found_and_numbered_by_the_reference(kind, pca):
     vectors, truth = planted()
     vectors[::40, 1] = np.nan
-    found = kind(3, NAMES, "size", pca=pca).fit(vectors)
+    found = kind(3, NAMES, pca=pca).fit(vectors, vectors[:, 0])
     whole = np.isfinite(vectors[:, 1])
     assert (found.predict(vectors)[whole] == truth[whole] + 1).mean() >= 0.99
     assert found.left_out_["flat"] == "hardly varies"
     assert found.left_out_["double"].startswith("correlates with size")
     assert found.centroids_.sequences == ("size", "edge", "noise")
-    turned = kind(3, NAMES, "size", pca=pca).fit(vectors, -vectors[:, 0])
+    turned = kind(3, NAMES, pca=pca).fit(vectors, -vectors[:, 0])
     np.testing.assert_array_equal(turned.predict(vectors), 4 - found.predict(vectors))
 
 
 @pytest.mark.parametrize("kind", [KMeansHabitats, MixtureHabitats])
 def test_what_was_learned_survives_json_and_labels_others_alike(kind):
-    found = kind(3, NAMES, "size", pca=0.9).fit(planted()[0])
+    vectors = planted()[0]
+    found = kind(3, NAMES, pca=0.9).fit(vectors, vectors[:, 0])
     again = HabitatCentroids.from_dict(json.loads(json.dumps(found.centroids_.to_dict())))
     assert again == found.centroids_
     assert isinstance(again, HabitatMixture) == (kind is MixtureHabitats)
@@ -64,7 +65,7 @@ def test_centroids_taken_back_from_principal_components_partition_as_there():
     from sklearn.decomposition import PCA
 
     vectors = np.random.default_rng(3).normal(size=(400, 6)) @ np.random.default_rng(4).normal(size=(6, 6))
-    found = KMeansHabitats(4, tuple("abcdef"), "a", correlation=None, pca=0.8, seed=2).fit(vectors)
+    found = KMeansHabitats(4, tuple("abcdef"), correlation=None, pca=0.8, seed=2).fit(vectors, vectors[:, 0])
     scaled = (vectors - vectors.mean(axis=0)) / vectors.std(axis=0)
     projected = PCA(0.8, svd_solver="full").fit_transform(scaled)
     labels = found.predict(vectors)
@@ -79,7 +80,7 @@ def test_a_mixture_assigns_by_scikit_learns_posterior():
 
     wide, narrow = np.random.default_rng(1).normal(0, [1, 4], (200, 2)), np.random.default_rng(2).normal(3, 0.3, (60, 2))
     vectors = np.concatenate([wide, narrow])
-    found = MixtureHabitats(2, ("a", "b"), "a", correlation=None, seed=3).fit(vectors)
+    found = MixtureHabitats(2, ("a", "b"), correlation=None, seed=3).fit(vectors, vectors[:, 0])
     scaled = (vectors - vectors.mean(axis=0)) / vectors.std(axis=0)
     known = GaussianMixture(2, reg_covar=1e-3, n_init=3, random_state=3).fit(scaled)
     order = np.argsort([vectors[known.predict(scaled) == i, 0].mean() for i in (0, 1)])
@@ -89,47 +90,41 @@ def test_a_mixture_assigns_by_scikit_learns_posterior():
 def test_for_few_plain_columns_it_is_the_intensity_clusterer():
     vectors = planted()[0][:, :2]
     old = HabitatClusterer(3, ("size", "edge"), "size", seed=4).fit(vectors)
-    new = KMeansHabitats(3, ("size", "edge"), "size", correlation=None, seed=4).fit(vectors)
+    new = KMeansHabitats(3, ("size", "edge"), correlation=None, seed=4).fit(vectors, vectors[:, 0])
     np.testing.assert_array_equal(new.predict(vectors), old.predict(vectors))
     np.testing.assert_allclose(new.centroids_.centroids, old.centroids_.centroids)
 
 
 def test_k_is_chosen_by_the_three_indices_and_all_curves_are_kept():
-    found = KMeansHabitats(None, NAMES[:2], "size", k_range=(2, 6)).fit(planted()[0][:, :2])
-    assert found.curve_.k == (2, 3, 4, 5, 6)
-    assert found.curve_.voted_k == len(found.centroids_.centroids) == 3
-    assert len(found.curve_.silhouette) == len(found.curve_.davies_bouldin) == 5
-    assert KMeansHabitats(3, NAMES, "size").fit(planted()[0]).curve_ is None
-
-
-def test_habitats_of_a_patient_take_the_cohorts_numbers():
-    cohort = KMeansHabitats(3, NAMES, "size").fit(planted()[0]).centroids_
-    vectors, truth = planted(seed=9)
-    own = KMeansHabitats(3, NAMES, "noise").fit(vectors, cohort=cohort)
-    assert (own.predict(vectors) == truth + 1).mean() >= 0.99
+    vectors = planted()[0][:, :2]
+    plain = HabitatClusterer(None, NAMES[:2], "size", k_range=(2, 6)).fit(vectors)
+    found = KMeansHabitats(None, NAMES[:2], k_range=(2, 6)).fit(vectors, vectors[:, 0])
+    for chosen in (plain, found):
+        assert chosen.curve_.k == (2, 3, 4, 5, 6)
+        assert chosen.curve_.voted_k == len(chosen.centroids_.centroids) == 3
+        assert len(chosen.curve_.silhouette) == len(chosen.curve_.davies_bouldin) == 5
+    assert HabitatClusterer(3, NAMES[:2], "size").fit(vectors).curve_ is None
+    assert KMeansHabitats(3, NAMES[:2]).fit(vectors, vectors[:, 0]).curve_ is None
 
 
 def test_supervoxels_are_whole_and_fall_to_the_planted_groups():
     vectors, indices, truth = blocks()
-    found = SupervoxelHabitats(3, NAMES, "size", grid=(3, 3, 3)).fit(vectors, indices=indices)
-    labels = found.predict(vectors, indices)
+    estimator = SupervoxelHabitats(3, NAMES, grid=(3, 3, 3))
+    means = estimator.averaged(vectors, indices)
+    labels = estimator.fit(means, vectors[:, 0]).predict(means)
     assert (labels == truth + 1).mean() >= 0.97
-    means = found.averaged(vectors, indices)
     for row in np.unique(means, axis=0):
         assert len(set(labels[(means == row).all(axis=1)])) == 1
-    with pytest.raises(TypeError, match="need the voxels' indices"):
-        found.predict(vectors)
 
 
-def test_what_cannot_be_clustered_or_numbered_is_said():
-    vectors = planted()[0]
+def test_what_cannot_be_clustered_is_said():
+    vectors, few = planted()[0], np.array([[0.0], [1.0], [1.0]])
     with pytest.raises(CaseError, match="3 habitats cannot be made from 2 distinct voxel values; ask for at most 2"):
-        KMeansHabitats(3, ("a",), "a").fit(np.array([[0.0], [1.0], [1.0]]))
-    with pytest.raises(CaseError, match="cannot be numbered by adc: it is not among the voxel features"):
-        KMeansHabitats(3, NAMES, "adc").fit(vectors)
-    with pytest.raises(CaseError, match="too few distinct voxel values for 3 habitats"):
-        KMeansHabitats(None, ("a",), "a").fit(np.array([[0.0], [1.0], [1.0]]))
-    frozen = KMeansHabitats(3, NAMES, "size").fit(vectors)
+        KMeansHabitats(3, ("a",)).fit(few, few[:, 0])
+    for estimator in (KMeansHabitats(None, ("a",)), HabitatClusterer(None, ("a",), "a")):
+        with pytest.raises(CaseError, match="too few distinct voxel values to compare numbers of habitats; choose a number"):
+            estimator.fit(few, *([few[:, 0]] if isinstance(estimator, KMeansHabitats) else []))
+    frozen = KMeansHabitats(3, NAMES).fit(vectors, vectors[:, 0])
     frozen.columns = ("size", "noise")
     with pytest.raises(CaseError, match="The habitats need the voxel feature edge"):
         frozen.predict(vectors[:, [0, 2]])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import SimpleITK as sitk
 
 from HabitatPNILib.habitats.supervoxels import average, supervoxels
 
@@ -31,6 +32,31 @@ def test_the_same_supervoxels_twice_and_wherever_the_roi_lies():
     np.testing.assert_array_equal(first, supervoxels(vectors, indices, (4, 4, 4)))
     np.testing.assert_array_equal(first, supervoxels(vectors, indices + np.array([30, 2, 5]), (4, 4, 4)))
     np.testing.assert_array_equal(first, supervoxels(vectors * 100 + 7, indices, (4, 4, 4)))
+
+
+def test_the_number_of_threads_of_the_process_changes_nothing(monkeypatch):
+    used = []
+
+    class Watched(sitk.SLICImageFilter):
+        def Execute(self, image):
+            used.append(sitk.ProcessObject.GetGlobalDefaultNumberOfThreads())
+            return super().Execute(image)
+
+    monkeypatch.setattr(sitk, "SLICImageFilter", Watched)
+    indices = np.argwhere(np.ones((24, 40, 40), bool))
+    vectors = np.random.default_rng(2).normal(size=(len(indices), 2)) + np.sin(indices[:, 1:] / 4)
+    before, found = sitk.ProcessObject.GetGlobalDefaultNumberOfThreads(), []
+    try:
+        for threads in (1, 4, 16):
+            sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(threads)
+            found.append(supervoxels(vectors, indices, (5, 5, 5)))
+            assert sitk.ProcessObject.GetGlobalDefaultNumberOfThreads() == threads
+    finally:
+        sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(before)
+    assert used == [1, 1, 1]
+    assert found[0].max() > 100
+    for others in found[1:]:
+        np.testing.assert_array_equal(found[0], others)
 
 
 def test_an_roi_of_one_slice_or_one_line_has_supervoxels_too():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,9 @@ import pandas as pd
 import pytest
 import SimpleITK as sitk
 
+from HabitatPNILib import __version__, cohort_steps
 from HabitatPNILib.cohort import Extraction, extractor, features_of, learn_habitats
+from HabitatPNILib.cohort_steps import FEATURE_FORMAT
 from HabitatPNILib.errors import CohortError, WeightsError
 from HabitatPNILib.habitats.descriptors import describe, descriptor_columns
 from HabitatPNILib.imaging.preprocessing import Preprocessed
@@ -141,6 +144,22 @@ def test_descriptors_are_those_of_the_folds_own_habitats(extraction, tmp_path):
     assert not found[descriptor_columns(2)].equals(features[descriptor_columns(2)])
     plain = FoldHabitats(extraction.features, extraction, tmp_path).table(["v4", "v5"])
     pd.testing.assert_frame_equal(found[plain.columns], plain, check_exact=True)
+
+
+def test_tables_are_kept_as_before_but_for_texture_whose_vectors_have_a_format(extraction, tmp_path, monkeypatch):
+    values = PROTOCOL.to_dict()
+    texture = Protocol.from_dict({**values, "habitats": {**values["habitats"], "texture": {}}}, "test")
+    makers = [FoldHabitats(extraction.features, dataclasses.replace(extraction, protocol=p), tmp_path) for p in (PROTOCOL, texture)]
+    digest = hashlib.sha256(f"{__version__} {FEATURE_FORMAT} {extraction.weights_sha256} {extraction.centroids}".encode())
+    digest.update(PROTOCOL.habitats.model_dump_json().encode() + PROTOCOL.deep.model_dump_json().encode())
+    columns = [name for name in extraction.features if name.startswith("habitat")]
+    digest.update(repr((PROTOCOL.sequences, columns)).encode())
+    for name in ("v4", "of all", *CASES):
+        digest.update(name.encode())
+    before = [maker._key(["v4"]) for maker in makers]
+    assert before[0] == digest.hexdigest()[:32]
+    monkeypatch.setattr(cohort_steps, "VECTOR_FORMAT", cohort_steps.VECTOR_FORMAT + 1)
+    assert [maker._key(["v4"]) == key for maker, key in zip(makers, before, strict=True)] == [True, False]
 
 
 def test_what_cannot_be_made_is_said(extraction, tmp_path):

@@ -247,6 +247,12 @@ def test_a_texture_study_is_told_truly(summary):
     assert f"of every region and sequence: {extraction.features.shape[1]} features a patient. 2 descriptors of the habitat map" in told
     assert "in no radscore" in told
     assert "descriptors" not in " ".join(methods(summary))
+    values["habitats"]["match"] = "cohort"
+    other = dataclasses.replace(summary.data, extraction=dataclasses.replace(other, protocol=Protocol.from_dict(values, "test")))
+    told = " ".join(methods(dataclasses.replace(summary, data=other)))
+    assert "clustered in every patient by itself, matched to the habitats of all training patients, numbered by ascending mean" in told
+    where = fitted_where(dataclasses.replace(summary, data=other)).frame.set_index("Step")
+    assert where.at["Habitats", "Fitted on"] == "each patient alone, their numbers on training patients"
 
 
 def test_limitations_come_from_the_data(summary):
