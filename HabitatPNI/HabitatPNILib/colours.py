@@ -1,6 +1,6 @@
 """Colours of the habitats, the same in the report, in figures and in Slicer's colour table.
 
-Okabe and Ito's set, which people with any kind of colour vision can tell apart.
+Okabe and Ito's set, which people with any kind of colour vision can tell apart; the ninth is Paul Tol's, since black is none on MRI.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ HABITAT_COLOURS: dict[int, str] = {
     5: "#CC79A7",  # purple
     6: "#F0E442",  # yellow
 }
-_FURTHER = ("#0072B2", "#999999", "#000000")
+_FURTHER = ("#0072B2", "#999999", "#882255")
 
 
 def habitat_colour(label: int) -> str:
