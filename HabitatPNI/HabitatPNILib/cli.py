@@ -103,8 +103,9 @@ def _add_predict(parser: argparse.ArgumentParser) -> None:
     for name in ("t2w", "dwi", "adc"):
         text = "image file (NRRD, NIfTI, MHA); with a DICOM folder also a series number, series UID or sub-folder"
         parser.add_argument(f"--{name}", metavar="F", help=text + ("; SERIES:B chooses a b-value" if name == "dwi" else ""))
-    parser.add_argument("--low-b", type=Path, metavar="F", help="low-b DWI file, used for the registration")
+    parser.add_argument("--low-b", type=Path, metavar="F", help="low-b DWI file, for the registration, and for ADC where no --adc is given")
     parser.add_argument("--b-value", type=float, metavar="B", help="b-value of --dwi in s/mm2, when the file does not say")
+    parser.add_argument("--low-b-value", type=float, metavar="B", help="b-value of --low-b in s/mm2, when the file does not say")
     parser.add_argument("--roi", type=Path, metavar="F", help="tumour outline: NRRD, NIfTI, MHA, .seg.nrrd or DICOM SEG")
     parser.add_argument("--roi-segment", metavar="NAME|LABEL|all", help="segment or label to take from the ROI file, or all")
     parser.add_argument(

@@ -190,8 +190,8 @@ def _read_case(options: argparse.Namespace, model: FrozenModel) -> Case:
                 raise CaseError("--t1pv goes with image files; leave the DICOM folder out")
             raise CaseError(f"Model {model.name} takes no portal venous T1W image; leave --t1pv out")
         refuse_dicom(protocol.sequences, options.case_id)
-        if options.low_b is not None or options.b_value is not None:
-            raise CaseError("--low-b and --b-value go with image files; in a DICOM folder --dwi SERIES:B chooses a b-value")
+        if any(given is not None for given in (options.low_b, options.b_value, options.low_b_value)):
+            raise CaseError("--low-b and the b-values go with image files; in a DICOM folder --dwi SERIES:B chooses a b-value")
         return read_dicom_case(
             options.dicom_folder,
             roi=options.roi,
@@ -219,7 +219,7 @@ def _read_case(options: argparse.Namespace, model: FrozenModel) -> Case:
         roi_segment=options.roi_segment,
         roi_on=options.roi_on,
         clinical=options.clinical,
-        b_values={"dwi": options.b_value} if options.b_value is not None else None,
+        b_values={name: b for name, b in (("dwi", options.b_value), ("low_b", options.low_b_value)) if b is not None} or None,
         case_id=options.case_id,
         diffusion=protocol.diffusion,
     )

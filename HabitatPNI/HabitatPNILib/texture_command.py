@@ -158,4 +158,4 @@ def without_value(maps: TextureMaps) -> dict[str, int]:
 
 def _grid(image: sitk.Image) -> str:
     size, spacing = (" x ".join(f"{value:.4g}" for value in values) for values in (image.GetSize(), image.GetSpacing()))
-    return f"({size} voxels of {spacing} mm)"
+    return f"({size} voxels of {spacing} mm, origin {', '.join(f'{value:.4g}' for value in image.GetOrigin())})"

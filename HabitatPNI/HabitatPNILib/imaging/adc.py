@@ -66,6 +66,15 @@ def b_values_for_fit(b_values: Iterable[float], max_b: float) -> tuple[float, ..
     return low if len(low) >= 2 else every
 
 
+def fit_in_words(b_values: Iterable[float], max_b: float) -> str:
+    """Which b-values an ADC was fitted from, and what that does to it where the highest lies above `max_b`."""
+    used = tuple(b_values)
+    words = f"it was fitted from b {', '.join(f'{b:g}' for b in used)}"
+    if max(used) <= max_b:
+        return words
+    return f"{words}; above b {max_b:g} kurtosis makes such an ADC too low, and habitats and radscores with it: give the scanner's map"
+
+
 def in_micro(adc: sitk.Image) -> tuple[sitk.Image, str, str]:
     """ADC map in 1e-6 mm2/s, whatever unit it came in.
 

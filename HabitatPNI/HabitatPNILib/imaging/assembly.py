@@ -12,7 +12,7 @@ from ..case import PHANTOM, SEQUENCE_LABELS, Case, Choice, check_different
 from ..errors import CaseError
 from ..geometry import same_grid
 from ..protocol import DiffusionSection
-from .adc import b_values_for_fit, fit_adc, in_micro
+from .adc import b_values_for_fit, fit_adc, fit_in_words, in_micro
 from .roi import place_roi
 from .volume_io import as_read
 
@@ -144,4 +144,4 @@ def _fit_missing_adc(
     images["adc"] = fit_adc({b: fit[b] for b in used})
     listed = ", ".join(f"{b:g}" for b in used)
     choices.append(Choice("adc", f"fitted from b {listed}", "no ADC map was given: one exponential, least squares of log signal"))
-    warnings.append(f"no ADC map was given: it was fitted from b {listed}")
+    warnings.append(f"no ADC map was given: {fit_in_words(used, diffusion.adc_max_b)}")

@@ -15,7 +15,7 @@ from ..geometry import same_grid
 from ..progress import Progress, no_progress, part
 from ..protocol import DiffusionSection
 from . import dicom_select as select
-from .adc import b_values_for_fit, fit_adc, in_micro
+from .adc import b_values_for_fit, fit_adc, fit_in_words, in_micro
 from .dicom_select import Candidate, Diffusion, Kind, classify
 from .dicom_series import Stack, check_one_examination, mean_of_directions, read_volume, scan, stacks
 from .dicom_tags import SliceHeader
@@ -229,7 +229,7 @@ class _Reader:
         series = ", ".join(dict.fromkeys(measured[b].stack.series.label for b in used))
         reason = f"no ADC map among the series: one exponential, least squares of log signal of {series}"
         self.choices.append(Choice("adc", f"fitted from b {listed}", reason))
-        self.warnings.append(f"no ADC map among the series: it was fitted from b {listed}")
+        self.warnings.append(f"no ADC map among the series: {fit_in_words(used, self.section.adc_max_b)}")
         self.origins["adc"] = "the fit"
 
     def _is_calculated(self, name: str) -> bool:
