@@ -206,6 +206,8 @@ def _read_case(options: argparse.Namespace, model: FrozenModel) -> Case:
         )
     from .imaging.files import read_case_files
 
+    if options.low_b_value is not None and options.low_b is None:
+        raise CaseError("--low-b-value belongs to an image: give that too, with --low-b")
     names = ("t2w", "dwi", "adc", "low_b", "t1pv")
     images: dict[str, Any] = {name: Path(path) for name in names if (path := getattr(options, name)) is not None}
     if not images and model.imaging is not None:

@@ -136,7 +136,7 @@ def _fit_missing_adc(
     warnings: list[str],
 ) -> None:
     fit = dict(by_b)
-    if not fit and known.keys() == {"dwi", "low_b"} and same_grid(images["dwi"], images["low_b"]):
+    if not fit and {"dwi", "low_b"} <= known.keys() & images.keys() and same_grid(images["dwi"], images["low_b"]):
         fit = {known[name]: images[name] for name in ("dwi", "low_b")}
     if len(fit) < 2:
         return

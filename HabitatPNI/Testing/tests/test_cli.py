@@ -171,6 +171,7 @@ def test_wrong_options_are_one_line(phantom_files, small_model, tmp_path, capsys
     fails(capsys, [*good, "--b-value", "nan"], "b = nan s/mm2 of DWI cannot be")
     fails(capsys, ["predict", str(tmp_path), "--b-value", "800", "--model", "pca-pni-clinical", "-o", "x"], "go with image files")
     fails(capsys, ["predict", str(tmp_path), "--low-b-value", "50", "--model", "pca-pni-clinical", "-o", "x"], "go with image files")
+    fails(capsys, [*good, "--low-b-value", "50"], "give that too, with --low-b")
     fails(capsys, [*good, "--low-b", str(phantom_files / "low_b.nrrd"), "--low-b-value", "-5"], "b = -5 s/mm2 of low-b DWI cannot be")
     fails(capsys, [*good, "--adc", str(phantom_files / "dwi.nrrd")], "DWI and ADC are the same image")
     fails(capsys, [*good, "--roi", str(phantom_files / "t2w.nrrd")], "is not a label map")

@@ -143,6 +143,7 @@ def test_adc_from_several_b_values(tmp_path):
     assert high.warnings[0].startswith(
         "no ADC map was given: it was fitted from b 50, 1400; above b 1000 kurtosis makes such an ADC too low"
     )
+    assert set(read_case_files(dwi=paths[800], b_values={"dwi": 800, "low_b": 50}).images) == {"dwi"}
     pair = read_case_files(dwi=paths[800], low_b=paths[50], b_values={"dwi": 800, "low_b": 50})
     assert sitk.GetArrayFromImage(pair.images["adc"]) == pytest.approx(1100, rel=1e-4)
 
